@@ -1,0 +1,153 @@
+#include "conv2d.h"
+
+#include "arrays.h"
+
+namespace convolt {
+namespace {
+
+using Needs = std::array<bool, 3>;  // dx, dweight, dbias
+
+py::array py_conv2d_forward(const py::array& x, const py::array& weight, const OptionalArray& bias,
+                         const Pair& stride, const Quad& padding, const Pair& dilation,
+                         int64_t groups, bool relu, const std::string& algorithm,
+                         const OptionalArray& out) {
+  const std::string function = "conv2d";
+  return with_element_type(function, "x", x, [&](auto type) {
+    using T = decltype(type);
+    const Conv2dProblem p = make_conv2d_problem(
+        function, shape4(function, "x", x), shape4(function, "weight", weight),
+        window_params(stride, padding, dilation), groups);
+    const Algorithm chosen = parse_algorithm(function, algorithm);
+    const T* const x_data = input_data<T>(function, "x", x);
+    const T* const weight_data = input_data<T>(function, "weight", weight);
+    const T* const bias_data = optional_vector<T>(function, "bias", bias, p.out_channels);
+    py::array y = make_output<T>(function, out, p.output_shape());
+    T* const y_data = output_data<T>(y);
+    without_gil([&] { conv2d_forward(p, chosen, x_data, weight_data, bias_data, relu, y_data); });
+    return y;
+  });
+}
+
+// Gradients in the order dx, dweight, dbias; None for what was not asked.
+py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::array& weight,
+                          const Pair& stride, const Quad& padding, const Pair& dilation,
+                          int64_t groups, const Needs& needs, const std::string& algorithm) {
+  const std::string function = "conv2d_backward";
+  return with_element_type(function, "x", x, [&](auto type) {
+    using T = decltype(type);
+    const Shape4 weight_shape = shape4(function, "weight", weight);
+    const Conv2dProblem p =
+        make_conv2d_problem(function, shape4(function, "x", x), weight_shape,
+                            window_params(stride, padding, dilation), groups);
+    require_shape(function, "dy", p.output_shape(), shape4(function, "dy", dy));
+    const Algorithm chosen = parse_algorithm(function, algorithm);
+    const T* const dy_data = input_data<T>(function, "dy", dy);
+    const T* const x_data = input_data<T>(function, "x", x);
+    const T* const weight_data = input_data<T>(function, "weight", weight);
+    py::object dx = py::none(), dweight = py::none(), dbias = py::none();
+    if (needs[0]) {
+      py::array gradient = make_output<T>(function, std::nullopt, p.input_shape());
+      T* const data = output_data<T>(gradient);
+      without_gil([&] {
+        conv2d_backward_data(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), data);
+      });
+      dx = gradient;
+    }
+    if (needs[1]) {
+      py::array gradient = make_output<T>(function, std::nullopt, weight_shape);
+      T* const data = output_data<T>(gradient);
+      without_gil([&] { conv2d_backward_weights(p, chosen, dy_data, x_data, data); });
+      dweight = gradient;
+    }
+    if (needs[2]) {
+      py::array gradient = make_output<T>(function, std::nullopt, std::vector{p.out_channels});
+      T* const data = output_data<T>(gradient);
+      without_gil([&] { conv2d_backward_bias(p.output_shape(), dy_data, data); });
+      dbias = gradient;
+    }
+    return py::make_tuple(dx, dweight, dbias);
+  });
+}
+
+py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weight,
+                                   const OptionalArray& bias, const Pair& stride,
+                                   const Quad& padding, const Pair& dilation, int64_t groups,
+                                   const Pair& output_size, const OptionalArray& out) {
+  const std::string function = "conv_transpose2d";
+  return with_element_type(function, "x", x, [&](auto type) {
+    using T = decltype(type);
+    const Conv2dProblem p = make_conv_transpose2d_problem(
+        function, shape4(function, "x", x), shape4(function, "weight", weight),
+        window_params(stride, padding, dilation), groups, output_size[0], output_size[1]);
+    const T* const x_data = input_data<T>(function, "x", x);
+    const T* const weight_data = input_data<T>(function, "weight", weight);
+    const T* const bias_data = optional_vector<T>(function, "bias", bias, p.in_channels);
+    py::array y = make_output<T>(function, out, p.input_shape());
+    T* const y_data = output_data<T>(y);
+    without_gil([&] {
+      conv2d_backward_data(p, Algorithm::kAuto, x_data, weight_data, bias_data, y_data);
+    });
+    return y;
+  });
+}
+
+// The roles of the transposed convolution: its x is the dy of the convolution, its dy the x.
+py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
+                                    const py::array& weight, const Pair& stride,
+                                    const Quad& padding, const Pair& dilation, int64_t groups,
+                                    const Pair& output_size, const Needs& needs) {
+  const std::string function = "conv_transpose2d_backward";
+  return with_element_type(function, "x", x, [&](auto type) {
+    using T = decltype(type);
+    const Shape4 weight_shape = shape4(function, "weight", weight);
+    const Conv2dProblem p = make_conv_transpose2d_problem(
+        function, shape4(function, "x", x), weight_shape,
+        window_params(stride, padding, dilation), groups, output_size[0], output_size[1]);
+    require_shape(function, "dy", p.input_shape(), shape4(function, "dy", dy));
+    const T* const dy_data = input_data<T>(function, "dy", dy);
+    const T* const x_data = input_data<T>(function, "x", x);
+    const T* const weight_data = input_data<T>(function, "weight", weight);
+    py::object dx = py::none(), dweight = py::none(), dbias = py::none();
+    if (needs[0]) {
+      py::array gradient = make_output<T>(function, std::nullopt, p.output_shape());
+      T* const data = output_data<T>(gradient);
+      without_gil([&] {
+        conv2d_forward(p, Algorithm::kAuto, dy_data, weight_data, static_cast<const T*>(nullptr),
+                       false, data);
+      });
+      dx = gradient;
+    }
+    if (needs[1]) {
+      py::array gradient = make_output<T>(function, std::nullopt, weight_shape);
+      T* const data = output_data<T>(gradient);
+      without_gil([&] { conv2d_backward_weights(p, Algorithm::kAuto, x_data, dy_data, data); });
+      dweight = gradient;
+    }
+    if (needs[2]) {
+      py::array gradient = make_output<T>(function, std::nullopt, std::vector{p.in_channels});
+      T* const data = output_data<T>(gradient);
+      without_gil([&] { conv2d_backward_bias(p.input_shape(), dy_data, data); });
+      dbias = gradient;
+    }
+    return py::make_tuple(dx, dweight, dbias);
+  });
+}
+
+}  // namespace
+
+void register_conv(py::module_& m) {
+  m.def("conv2d_forward", &py_conv2d_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
+        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::arg("relu"), py::arg("algorithm"), py::arg("out"));
+  m.def("conv2d_backward", &py_conv2d_backward, py::arg("dy"), py::arg("x"), py::arg("weight"),
+        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::arg("needs"), py::arg("algorithm"));
+  m.def("conv_transpose2d_forward", &py_conv_transpose2d_forward, py::arg("x"), py::arg("weight"),
+        py::arg("bias"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+        py::arg("groups"), py::arg("output_size"), py::arg("out"));
+  m.def("conv_transpose2d_backward", &py_conv_transpose2d_backward, py::arg("dy"), py::arg("x"),
+        py::arg("weight"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+        py::arg("groups"), py::arg("output_size"), py::arg("needs"));
+}
+
+}  // namespace convolt

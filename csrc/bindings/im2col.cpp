@@ -1,0 +1,70 @@
+#include "im2col.h"
+
+#include "arrays.h"
+
+namespace convolt {
+namespace {
+
+std::vector<int64_t> column_shape(const Conv2dProblem& p, ColumnLayout layout) {
+  const int64_t taps = p.in_channels * p.taps();
+  if (layout == ColumnLayout::kTaps) return {p.batch, taps, p.out_pixels()};
+  return {p.batch * p.out_pixels(), taps};
+}
+
+ColumnLayout column_layout(const std::string& function) {
+  return function == "unfold" || function == "fold" ? ColumnLayout::kTaps : ColumnLayout::kWindows;
+}
+
+// `function` is im2col or unfold.
+py::array image_to_columns(const std::string& function, const py::array& x, const Pair& kernel,
+                           const Pair& stride, const Quad& padding, const Pair& dilation,
+                           const OptionalArray& out) {
+  return with_element_type(function, "x", x, [&](auto type) {
+    using T = decltype(type);
+    const Conv2dProblem p =
+        make_im2col_problem(function, shape4(function, "x", x), kernel[0], kernel[1],
+                            window_params(stride, padding, dilation));
+    const ColumnLayout layout = column_layout(function);
+    py::array col = make_output<T>(function, out, column_shape(p, layout));
+    const T* const x_data = input_data<T>(function, "x", x);
+    T* const col_data = output_data<T>(col);
+    without_gil([&] { im2col(p, layout, x_data, col_data); });
+    return col;
+  });
+}
+
+// `function` is col2im or fold.
+py::array columns_to_image(const std::string& function, const py::array& col,
+                           const Shape4& input_shape, const Pair& kernel, const Pair& stride,
+                           const Quad& padding, const Pair& dilation, const OptionalArray& out) {
+  return with_element_type(function, "col", col, [&](auto type) {
+    using T = decltype(type);
+    const Conv2dProblem p = make_im2col_problem(function, input_shape, kernel[0], kernel[1],
+                                                window_params(stride, padding, dilation));
+    const ColumnLayout layout = column_layout(function);
+    const std::vector<int64_t> expected = column_shape(p, layout);
+    if (!std::equal(expected.begin(), expected.end(), col.shape(), col.shape() + col.ndim())) {
+      throw py::value_error(function + ": col must have shape " +
+                            py::str(py::tuple(py::cast(expected))).cast<std::string>() + ", got " +
+                            shape_text(col));
+    }
+    py::array x = make_output<T>(function, out, p.input_shape());
+    const T* const col_data = input_data<T>(function, "col", col);
+    T* const x_data = output_data<T>(x);
+    without_gil([&] { col2im(p, layout, col_data, x_data); });
+    return x;
+  });
+}
+
+}  // namespace
+
+void register_im2col(py::module_& m) {
+  m.def("image_to_columns", &image_to_columns, py::arg("function"), py::arg("x"),
+        py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+        py::arg("out"));
+  m.def("columns_to_image", &columns_to_image, py::arg("function"), py::arg("col"),
+        py::arg("input_shape"), py::arg("kernel"), py::arg("stride"), py::arg("padding"),
+        py::arg("dilation"), py::arg("out"));
+}
+
+}  // namespace convolt

@@ -1,0 +1,227 @@
+// The pooling functions of convolt._core.
+#include "arrays.h"
+#include "pool2d.h"
+
+namespace convolt {
+namespace {
+
+struct PoolArguments {
+  Pair kernel, stride;
+  Quad padding;
+  Pair dilation;
+  bool ceil_mode;
+
+  Pool2dProblem problem(const std::string& function, const Shape4& input) const {
+    return make_pool2d_problem(function, input, kernel[0], kernel[1],
+                               window_params(stride, padding, dilation), ceil_mode);
+  }
+};
+
+Pool2dProblem average_problem(const std::string& function, const Shape4& input,
+                              const PoolArguments& arguments, bool count_include_pad,
+                              int64_t divisor_override) {
+  Pool2dProblem p = arguments.problem(function, input);
+  p.count_include_pad = count_include_pad;
+  p.divisor_override = divisor_override;
+  return p;
+}
+
+// A plane is one window here, so it must have an element.
+void require_pixels(const std::string& function, const Shape4& input) {
+  if (input[2] < 1 || input[3] < 1) {
+    throw py::value_error(function +
+                          ": x must have a height and a width of at least 1, got shape " +
+                          to_string(input));
+  }
+}
+
+Shape4 global_output_shape(const Shape4& input) { return {input[0], input[1], 1, 1}; }
+
+py::object with_indices(const py::array& y, const py::object& indices) {
+  return indices.is_none() ? py::object(y) : py::object(py::make_tuple(y, indices));
+}
+
+py::object extremum_forward(const std::string& function, const py::array& x,
+                            const PoolArguments& arguments, bool return_indices,
+                            const OptionalArray& out) {
+  return with_element_type(function, "x", x, [&](auto tag) -> py::object {
+    using T = decltype(tag);
+    const Pool2dProblem p = arguments.problem(function, shape4(function, "x", x));
+    const Extremum extremum = function == "min_pool2d" ? Extremum::kMinimum : Extremum::kMaximum;
+    py::array y = make_output<T>(function, out, p.output_shape());
+    py::object indices = py::none();
+    int64_t* indices_data = nullptr;
+    if (return_indices) {
+      py::array array = make_output<int64_t>(function, std::nullopt, p.output_shape());
+      indices_data = output_data<int64_t>(array);
+      indices = array;
+    }
+    const T* const x_data = input_data<T>(function, "x", x);
+    T* const y_data = output_data<T>(y);
+    without_gil(
+        [&] { extremum_pool2d_forward(function, p, extremum, x_data, y_data, indices_data); });
+    return with_indices(y, indices);
+  });
+}
+
+// dx of any maximum or minimum: `output` is the shape that dy and indices must have.
+py::array extremum_backward(const std::string& function, const py::array& dy,
+                            const py::array& indices, const Shape4& input, const Shape4& output) {
+  return with_element_type(function, "dy", dy, [&](auto tag) {
+    using T = decltype(tag);
+    require_shape(function, "dy", output, shape4(function, "dy", dy));
+    require_shape(function, "indices", output, shape4(function, "indices", indices));
+    py::array dx = make_output<T>(function, std::nullopt, input);
+    const T* const dy_data = input_data<T>(function, "dy", dy);
+    const int64_t* const indices_data = input_data<int64_t>(function, "indices", indices);
+    T* const dx_data = output_data<T>(dx);
+    without_gil([&] {
+      extremum_pool2d_backward(function, input[0] * input[1], input[2] * input[3],
+                               output[2] * output[3], dy_data, indices_data, dx_data);
+    });
+    return dx;
+  });
+}
+
+py::array avg_forward(const py::array& x, const PoolArguments& arguments, bool count_include_pad,
+                      int64_t divisor_override, const OptionalArray& out) {
+  const std::string function = "avg_pool2d";
+  return with_element_type(function, "x", x, [&](auto tag) {
+    using T = decltype(tag);
+    const Pool2dProblem p = average_problem(function, shape4(function, "x", x), arguments,
+                                            count_include_pad, divisor_override);
+    py::array y = make_output<T>(function, out, p.output_shape());
+    const T* const x_data = input_data<T>(function, "x", x);
+    T* const y_data = output_data<T>(y);
+    without_gil([&] { avg_pool2d_forward(p, x_data, y_data); });
+    return y;
+  });
+}
+
+py::array avg_backward(const py::array& dy, const Shape4& input, const PoolArguments& arguments,
+                       bool count_include_pad, int64_t divisor_override) {
+  const std::string function = "avg_pool2d_backward";
+  return with_element_type(function, "dy", dy, [&](auto tag) {
+    using T = decltype(tag);
+    const Pool2dProblem p =
+        average_problem(function, input, arguments, count_include_pad, divisor_override);
+    require_shape(function, "dy", p.output_shape(), shape4(function, "dy", dy));
+    py::array dx = make_output<T>(function, std::nullopt, input);
+    const T* const dy_data = input_data<T>(function, "dy", dy);
+    T* const dx_data = output_data<T>(dx);
+    without_gil([&] { avg_pool2d_backward(p, dy_data, dx_data); });
+    return dx;
+  });
+}
+
+py::array global_avg_forward(const py::array& x, const OptionalArray& out) {
+  const std::string function = "global_avg_pool2d";
+  return with_element_type(function, "x", x, [&](auto tag) {
+    using T = decltype(tag);
+    const Shape4 input = shape4(function, "x", x);
+    require_pixels(function, input);
+    py::array y = make_output<T>(function, out, global_output_shape(input));
+    const T* const x_data = input_data<T>(function, "x", x);
+    T* const y_data = output_data<T>(y);
+    without_gil([&] {
+      global_avg_pool2d_forward(input[0] * input[1], input[2] * input[3], x_data, y_data);
+    });
+    return y;
+  });
+}
+
+py::array global_avg_backward(const py::array& dy, const Shape4& input) {
+  const std::string function = "global_avg_pool2d_backward";
+  return with_element_type(function, "dy", dy, [&](auto tag) {
+    using T = decltype(tag);
+    require_pixels(function, input);
+    require_shape(function, "dy", global_output_shape(input), shape4(function, "dy", dy));
+    py::array dx = make_output<T>(function, std::nullopt, input);
+    const T* const dy_data = input_data<T>(function, "dy", dy);
+    T* const dx_data = output_data<T>(dx);
+    without_gil([&] {
+      global_avg_pool2d_backward(input[0] * input[1], input[2] * input[3], dy_data, dx_data);
+    });
+    return dx;
+  });
+}
+
+py::object global_max_forward(const py::array& x, bool return_indices, const OptionalArray& out) {
+  const std::string function = "global_max_pool2d";
+  return with_element_type(function, "x", x, [&](auto tag) -> py::object {
+    using T = decltype(tag);
+    const Shape4 input = shape4(function, "x", x);
+    require_pixels(function, input);
+    py::array y = make_output<T>(function, out, global_output_shape(input));
+    py::array indices = make_output<int64_t>(function, std::nullopt, global_output_shape(input));
+    const T* const x_data = input_data<T>(function, "x", x);
+    T* const y_data = output_data<T>(y);
+    int64_t* const indices_data = output_data<int64_t>(indices);
+    without_gil([&] {
+      global_max_pool2d_forward(input[0] * input[1], input[2] * input[3], x_data, y_data,
+                                indices_data);
+    });
+    return with_indices(y, return_indices ? py::object(indices) : py::none());
+  });
+}
+
+}  // namespace
+
+void register_pool(py::module_& m) {
+  using py::arg;
+  m.def(
+      "pool2d_max_forward",
+      [](const std::string& function, const py::array& x, const Pair& kernel, const Pair& stride,
+         const Quad& padding, const Pair& dilation, bool ceil_mode, bool return_indices,
+         const OptionalArray& out) {
+        return extremum_forward(function, x, {kernel, stride, padding, dilation, ceil_mode},
+                                return_indices, out);
+      },
+      arg("function"), arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("dilation"),
+      arg("ceil_mode"), arg("return_indices"), arg("out"));
+  m.def(
+      "pool2d_max_backward",
+      [](const std::string& function, const py::array& dy, const py::array& indices,
+         const Shape4& input_shape, const Pair& kernel, const Pair& stride, const Quad& padding,
+         const Pair& dilation, bool ceil_mode) {
+        const PoolArguments arguments = {kernel, stride, padding, dilation, ceil_mode};
+        return extremum_backward(function, dy, indices, input_shape,
+                                 arguments.problem(function, input_shape).output_shape());
+      },
+      arg("function"), arg("dy"), arg("indices"), arg("input_shape"), arg("kernel"), arg("stride"),
+      arg("padding"), arg("dilation"), arg("ceil_mode"));
+  m.def(
+      "avg_pool2d_forward",
+      [](const py::array& x, const Pair& kernel, const Pair& stride, const Quad& padding,
+         bool ceil_mode, bool count_include_pad, int64_t divisor_override,
+         const OptionalArray& out) {
+        return avg_forward(x, {kernel, stride, padding, {1, 1}, ceil_mode}, count_include_pad,
+                           divisor_override, out);
+      },
+      arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("ceil_mode"),
+      arg("count_include_pad"), arg("divisor_override"), arg("out"));
+  m.def(
+      "avg_pool2d_backward",
+      [](const py::array& dy, const Shape4& input_shape, const Pair& kernel, const Pair& stride,
+         const Quad& padding, bool ceil_mode, bool count_include_pad, int64_t divisor_override) {
+        return avg_backward(dy, input_shape, {kernel, stride, padding, {1, 1}, ceil_mode},
+                            count_include_pad, divisor_override);
+      },
+      arg("dy"), arg("input_shape"), arg("kernel"), arg("stride"), arg("padding"), arg("ceil_mode"),
+      arg("count_include_pad"), arg("divisor_override"));
+  m.def("global_avg_pool2d_forward", &global_avg_forward, arg("x"), arg("out"));
+  m.def("global_avg_pool2d_backward", &global_avg_backward, arg("dy"), arg("input_shape"));
+  m.def("global_max_pool2d_forward", &global_max_forward, arg("x"), arg("return_indices"),
+        arg("out"));
+  m.def(
+      "global_max_pool2d_backward",
+      [](const py::array& dy, const py::array& indices, const Shape4& input_shape) {
+        const std::string function = "global_max_pool2d_backward";
+        require_pixels(function, input_shape);
+        return extremum_backward(function, dy, indices, input_shape,
+                                 global_output_shape(input_shape));
+      },
+      arg("dy"), arg("indices"), arg("input_shape"));
+}
+
+}  // namespace convolt

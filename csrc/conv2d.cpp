@@ -1,0 +1,80 @@
+#include "conv2d.h"
+
+#include "implicit_gemm.h"
+#include "isa.h"
+#include "parallel.h"
+
+namespace convolt {
+
+Algorithm parse_algorithm(const std::string& function, const std::string& name) {
+  if (name == "auto") return Algorithm::kAuto;
+  if (name == "gemm") return Algorithm::kGemm;
+  throw std::invalid_argument(function + ": algorithm must be 'auto' or 'gemm', got '" + name +
+                              "'");
+}
+
+Algorithm plan(const Conv2dProblem& /*problem*/, Pass /*pass*/, Algorithm asked) {
+  if (asked != Algorithm::kAuto) return asked;
+  return Algorithm::kGemm;
+}
+
+template <typename T>
+void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
+                    const T* bias, bool relu, T* y) {
+  switch (plan(problem, Pass::kForward, algorithm)) {
+    case Algorithm::kAuto:
+    case Algorithm::kGemm:
+      gemm_forward(problem, x, weight, bias, relu, y);
+  }
+}
+
+template <typename T>
+void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
+                          const T* weight, const T* bias, T* dx) {
+  switch (plan(problem, Pass::kBackwardData, algorithm)) {
+    case Algorithm::kAuto:
+    case Algorithm::kGemm:
+      gemm_backward_data(problem, dy, weight, bias, dx);
+  }
+}
+
+template <typename T>
+void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
+                             const T* x, T* dweight) {
+  switch (plan(problem, Pass::kBackwardWeights, algorithm)) {
+    case Algorithm::kAuto:
+    case Algorithm::kGemm:
+      gemm_backward_weights(problem, dy, x, dweight);
+  }
+}
+
+template <typename T>
+void conv2d_backward_bias(const Shape4& shape, const T* dy, T* dbias) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const int64_t pixels = shape[2] * shape[3];
+  const int threads = threads_for(static_cast<double>(shape[0] * shape[1] * pixels));
+  parallel_for(shape[1], threads, [&](int64_t channel, int) {
+    T sum = 0;
+    for (int64_t n = 0; n < shape[0]; ++n) {
+      sum += kernels.sum(dy + (n * shape[1] + channel) * pixels, pixels);
+    }
+    dbias[channel] = sum;
+  });
+}
+
+template void conv2d_forward(const Conv2dProblem&, Algorithm, const float*, const float*,
+                             const float*, bool, float*);
+template void conv2d_forward(const Conv2dProblem&, Algorithm, const double*, const double*,
+                             const double*, bool, double*);
+template void conv2d_backward_data(const Conv2dProblem&, Algorithm, const float*, const float*,
+                                   const float*, float*);
+template void conv2d_backward_data(const Conv2dProblem&, Algorithm, const double*, const double*,
+                                   const double*, double*);
+template void conv2d_backward_weights(const Conv2dProblem&, Algorithm, const float*, const float*,
+                                      float*);
+template void conv2d_backward_weights(const Conv2dProblem&, Algorithm, const double*, const double*,
+                                      double*);
+template void conv2d_backward_bias(const Shape4&, const float*, float*);
+template void conv2d_backward_bias(const Shape4&, const double*, double*);
+
+}  // namespace convolt

@@ -1,0 +1,37 @@
+// The three passes of a convolution, and the choice of an algorithm for each.
+#pragma once
+
+#include <string>
+
+#include "geometry.h"
+
+namespace convolt {
+
+enum class Pass { kForward, kBackwardData, kBackwardWeights };
+enum class Algorithm { kAuto, kGemm };
+
+// Throws std::invalid_argument for an unknown name.
+Algorithm parse_algorithm(const std::string& function, const std::string& name);
+
+// The algorithm that runs: the one asked for, or for kAuto the fastest for this problem.
+Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked);
+
+// y = conv(x, weight) + bias, then max(y, 0) if relu. bias may be null.
+template <typename T>
+void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
+                    const T* bias, bool relu, T* y);
+
+// The gradient with respect to x; with a bias for each channel of x it is conv_transpose2d.
+template <typename T>
+void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
+                          const T* weight, const T* bias, T* dx);
+
+template <typename T>
+void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
+                             const T* x, T* dweight);
+
+// dbias[c] = sum of dy[:, c, :, :], for dy of the given shape.
+template <typename T>
+void conv2d_backward_bias(const Shape4& shape, const T* dy, T* dbias);
+
+}  // namespace convolt

@@ -1,0 +1,132 @@
+#include "gemm.h"
+
+#include <algorithm>
+
+#include "parallel.h"
+
+namespace convolt {
+namespace {
+
+// A tile whose columns are not one stretch of C went to scratch: its epilogue and its way to C.
+template <typename T>
+void store_tile(const T* tile, int64_t tile_pitch, int64_t rows, T* c, const TileTarget<T>& target,
+                const PixelRun* begin, const PixelRun* end, const Epilogue<T>& epilogue) {
+  for (int64_t i = 0; i < rows; ++i, c += target.row_stride, tile += tile_pitch) {
+    for (const PixelRun* run = begin; run != end; ++run) {
+      T* const to = c + run->source;
+      const T* const from = tile + run->column;
+      for (int64_t j = 0; j < run->length; ++j) {
+        T* const element = to + j * target.x_stride;
+        T sum = epilogue.accumulate ? *element + from[j] : from[j];
+        if (epilogue.bias != nullptr) sum = sum + epilogue.bias[i];
+        if (epilogue.relu) sum = sum < T{0} ? T{0} : sum;
+        *element = sum;
+      }
+    }
+  }
+}
+
+// The runs of C that each panel covers.
+template <typename T>
+void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int64_t panel_width,
+                     PixelRun* runs, int64_t* first_run) {
+  const bool join = c.rows_join();
+  PixelRun* run = runs;
+  int64_t panel_end = 0;
+  for_each_run(first, columns, panel_width, c.row_length(),
+               [&](int64_t panel, int64_t column, int64_t row, int64_t offset, int64_t length) {
+                 const int64_t base = join ? row * c.batch_stride
+                                           : row / c.grid_h * c.batch_stride +
+                                                 row % c.grid_h * c.y_stride;
+                 if (column == 0) first_run[panel] = run - runs;
+                 panel_end = panel + 1;
+                 *run++ = {base + offset * c.x_stride, column, length};
+               });
+  first_run[panel_end] = run - runs;
+}
+
+}  // namespace
+
+int64_t even_block(int64_t total, int64_t largest) {
+  return total <= largest ? total : ceil_div(total, ceil_div(total, largest));
+}
+
+template <typename T>
+void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
+                  const TileTarget<T>& target, const Epilogue<T>& epilogue, T* tile) {
+  const Epilogue<T> plain = {nullptr, false, false};
+  const T* b = blocks.b;
+  for (int64_t p = 0; p < blocks.panels; ++p, b += blocks.panel_pitch) {
+    const PixelRun* const begin = target.runs + target.first_run[p];
+    const PixelRun* const end = target.runs + target.first_run[p + 1];
+    const bool direct = target.x_stride == 1 && begin->length == kernels.nr;
+    for (int64_t row = 0; row < blocks.rows; row += kernels.mr) {
+      const int64_t used = std::min(kernels.mr, blocks.rows - row);
+      const GemmMicrokernel<T> microkernel = kernels.gemm_microkernels[used - 1];
+      const T* const a = blocks.a + row * blocks.kc;
+      T* const c = target.c + row * target.row_stride;
+      Epilogue<T> own = epilogue;
+      if (own.bias != nullptr) own.bias += row;
+      if (direct) {
+        microkernel(blocks.kc, a, b, c + begin->source, target.row_stride, own);
+      } else {
+        microkernel(blocks.kc, a, b, tile, kernels.nr, plain);
+        store_tile(tile, kernels.nr, used, c, target, begin, end, own);
+      }
+    }
+  }
+}
+
+template <typename T>
+GemmWorker<T>::GemmWorker(const KernelTable<T>& kernels, const Im2colView& view,
+                          const ColumnBlocks& blocks, int64_t k, Slicer& scratch)
+    : kernels_(kernels),
+      kc_(even_block(k, kernels.kc)),
+      panel_pitch_(kc_ * kernels.nr + kernels.lanes),  // the slack of gather_taps
+      columns_(view, blocks, kernels.nr, scratch) {
+  const int64_t panels = ceil_div(blocks.size, kernels.nr);
+  padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.lanes));
+  packed_b_ = scratch.take<T>(panels * panel_pitch_);
+  tile_ = scratch.take<T>(kernels.mr * kernels.nr);
+  store_runs_ = scratch.take<PixelRun>(panels + blocks.size / view.grid_w + 2);
+  first_store_run_ = scratch.take<int64_t>(panels + 1);
+}
+
+template <typename T>
+void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int64_t columns,
+                        int64_t row_begin, int64_t row_end) {
+  columns_.prepare(first_column, columns);
+  find_store_runs(problem.c, first_column, columns, kernels_.nr, store_runs_, first_store_run_);
+  int64_t k_begin = 0;
+  do {  // once for k = 0 as well: C is then the bias
+    const int64_t k_count = std::min(kc_, problem.k - k_begin);
+    const bool last = k_begin + k_count == problem.k;
+    columns_.pack(kernels_, problem.image, k_begin, k_begin + k_count, padded_, packed_b_,
+                  panel_pitch_, kernels_.nr);
+    for (int64_t row = row_begin; row < row_end && !stop_requested(); row += kernels_.mc) {
+      const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride,
+                                    problem.c.row_stride, problem.c.x_stride, store_runs_,
+                                    first_store_run_};
+      const Epilogue<T> epilogue = {
+          last && problem.bias != nullptr ? problem.bias + row : nullptr, k_begin > 0,
+          last && problem.relu};
+      const PackedBlocks<T> blocks = {problem.a.panel(k_begin, k_count, row),
+                                      std::min(kernels_.mc, row_end - row),
+                                      packed_b_,
+                                      columns_.panel_count(),
+                                      panel_pitch_,
+                                      k_count};
+      macro_kernel(kernels_, blocks, target, epilogue, tile_);
+    }
+    k_begin += k_count;
+  } while (k_begin < problem.k && !stop_requested());
+}
+
+template class GemmWorker<float>;
+template class GemmWorker<double>;
+template void macro_kernel(const KernelTable<float>&, const PackedBlocks<float>&,
+                           const TileTarget<float>&, const Epilogue<float>&, float*);
+template void macro_kernel(const KernelTable<double>&, const PackedBlocks<double>&,
+                           const TileTarget<double>&, const Epilogue<double>&, double*);
+
+}  // namespace convolt

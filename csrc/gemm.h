@@ -1,0 +1,102 @@
+// C = A B around the micro-kernel, in the vocabulary of BLIS: the loops JC, PC, IC, JR, IR, panels of
+// MR rows of A and NR columns of B, blocks of KC x NC and MC x KC. B is an im2col view, and packing is
+// where the image is read.
+#pragma once
+
+#include "im2col_view.h"
+#include "kernel_table.h"
+
+namespace convolt {
+
+// Where C lies: row i of column (n, y, x) of the grid at
+//     data + i * row_stride + n * batch_stride + y * y_stride + x * x_stride.
+template <typename T>
+struct OutputGrid {
+  T* data;
+  int64_t row_stride, batch_stride, y_stride, x_stride;
+  int64_t grid_h, grid_w;
+
+  bool rows_join() const { return x_stride == 1 && y_stride == grid_w; }
+  int64_t row_length() const { return rows_join() ? grid_h * grid_w : grid_w; }
+};
+
+// The length of a block of k: KC or a little less, so that the blocks are even. It depends on k alone,
+// and with it the order of every sum.
+int64_t even_block(int64_t total, int64_t largest);
+
+// A as the loops read it: for each block of k, panels of MR rows, k * MR + i in each.
+template <typename T>
+struct PackedA {
+  const T* data;
+  int64_t rows;  // m
+  int64_t rows_padded;
+
+  const T* panel(int64_t k_begin, int64_t k_count, int64_t row) const {
+    return data + k_begin * rows_padded + row * k_count;
+  }
+};
+
+template <typename T>
+int64_t packed_a_elements(const KernelTable<T>& kernels, int64_t m, int64_t k) {
+  return round_up(m, kernels.mr) * k;
+}
+
+// C = A B + bias, with A packed and B packed on the way, for one block of columns and the rows
+// [row_begin, row_end) of A, multiples of MR: the work of one task.
+template <typename T>
+struct GemmProblem {
+  int64_t m, k;
+  PackedA<T> a;
+  const T* image;
+  OutputGrid<T> c;
+  const T* bias;  // null: none
+  bool relu;
+};
+
+// What one thread needs: reused for each of its tasks.
+template <typename T>
+class GemmWorker {
+ public:
+  GemmWorker(const KernelTable<T>& kernels, const Im2colView& view, const ColumnBlocks& blocks,
+             int64_t k, Slicer& scratch);
+  void run(const GemmProblem<T>& problem, int64_t first_column, int64_t columns, int64_t row_begin,
+           int64_t row_end);
+
+ private:
+  const KernelTable<T>& kernels_;
+  int64_t kc_, panel_pitch_;
+  ColumnBlock columns_;
+  T* padded_;
+  T* packed_b_;
+  T* tile_;
+  PixelRun* store_runs_;
+  int64_t* first_store_run_;
+};
+
+// The packed blocks that the inner loops multiply: `rows` rows of A, `panels` panels of B.
+template <typename T>
+struct PackedBlocks {
+  const T* a;
+  int64_t rows;
+  const T* b;
+  int64_t panels, panel_pitch;
+  int64_t kc;
+};
+
+// Where their product goes: row i of a run of columns to c + i * row_stride + run.source + x_stride *
+// (column in the run).
+template <typename T>
+struct TileTarget {
+  T* c;
+  int64_t row_stride, x_stride;
+  const PixelRun* runs;
+  const int64_t* first_run;  // of each panel
+};
+
+// The inner loops, JR over panels of B and IR over panels of A, and the stores of their tiles. `tile` is
+// scratch for one.
+template <typename T>
+void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
+                  const TileTarget<T>& target, const Epilogue<T>& epilogue, T* tile);
+
+}  // namespace convolt

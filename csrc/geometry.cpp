@@ -1,0 +1,235 @@
+#include "geometry.h"
+
+namespace convolt {
+namespace {
+
+std::string pair_text(int64_t h, int64_t w) {
+  return "(" + std::to_string(h) + ", " + std::to_string(w) + ")";
+}
+
+[[noreturn]] void fail(const std::string& function, const std::string& message) {
+  throw std::invalid_argument(function + ": " + message);
+}
+
+// Larger parameters are mistakes, and products of two of them must not wrap.
+constexpr int64_t kLargestParameter = std::numeric_limits<int32_t>::max();
+
+void require_between(const std::string& function, const char* argument, int64_t least, int64_t h,
+                     int64_t w) {
+  if (h < least || w < least) {
+    fail(function, std::string(argument) + " must be at least " + std::to_string(least) + ", got " +
+                       pair_text(h, w));
+  }
+  if (h > kLargestParameter || w > kLargestParameter) {
+    fail(function, std::string(argument) + " must be at most 2**31 - 1, got " + pair_text(h, w));
+  }
+}
+
+void check_window(const std::string& function, const Shape4& input, int64_t kernel_h,
+                  int64_t kernel_w, const WindowParams& window) {
+  if (input[2] < 1 || input[3] < 1) {
+    fail(function, "x must have a height and a width of at least 1, got shape " + to_string(input));
+  }
+  require_between(function, "kernel_size", 1, kernel_h, kernel_w);
+  require_between(function, "stride", 1, window.stride_h, window.stride_w);
+  require_between(function, "dilation", 1, window.dilation_h, window.dilation_w);
+  require_between(function, "padding", 0, window.pad_top, window.pad_left);
+  require_between(function, "padding", 0, window.pad_bottom, window.pad_right);
+}
+
+// One axis of a window over an image.
+struct Axis {
+  int64_t size, kernel, stride, dilation, pad_before, pad_after;
+
+  int64_t extent(const std::string& function) const {
+    return checked_add(checked_mul(dilation, kernel - 1, function + ": dilation * (kernel_size - 1)"),
+                       1, function + ": the dilated kernel");
+  }
+  int64_t padded_size(const std::string& function) const {
+    const std::string what = function + ": the padded size of x";
+    return checked_add(checked_add(size, pad_before, what), pad_after, what);
+  }
+};
+
+Axis vertical(const Shape4& input, int64_t kernel_h, const WindowParams& w) {
+  return {input[2], kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.pad_bottom};
+}
+
+Axis horizontal(const Shape4& input, int64_t kernel_w, const WindowParams& w) {
+  return {input[3], kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right};
+}
+
+int64_t floor_output(const std::string& function, const Axis& axis, const char* name) {
+  const int64_t padded = axis.padded_size(function);
+  const int64_t extent = axis.extent(function);
+  if (extent > padded) {
+    fail(function, "kernel_size must fit into the padded x along the " + std::string(name) +
+                       ": dilation * (kernel_size - 1) + 1 = " + std::to_string(extent) +
+                       ", but x and its padding measure " + std::to_string(padded));
+  }
+  return (padded - extent) / axis.stride + 1;
+}
+
+int64_t pool_output(const std::string& function, const Axis& axis, bool ceil_mode,
+                    const char* name) {
+  const int64_t extent = axis.extent(function);
+  if (axis.pad_before >= extent || axis.pad_after >= extent) {
+    fail(function, "padding must be smaller than the kernel, dilation * (kernel_size - 1) + 1 = " +
+                       std::to_string(extent) + " along the " + name + "; got " +
+                       pair_text(axis.pad_before, axis.pad_after));
+  }
+  if (!ceil_mode) return floor_output(function, axis, name);
+  const int64_t span = checked_add(axis.padded_size(function), axis.stride, function + ": stride");
+  int64_t out = floor_quotient(span - 1 - extent, axis.stride) + 1;
+  // The last window starts inside the image or the padding before it.
+  if ((out - 1) * axis.stride >= axis.size + axis.pad_before) --out;
+  if (out < 1) {
+    fail(function, "kernel_size must fit into the padded x along the " + std::string(name) +
+                       ", got an extent of " + std::to_string(extent));
+  }
+  return out;
+}
+
+void check_product(const std::string& function, const Shape4& shape, const char* name) {
+  int64_t product = static_cast<int64_t>(sizeof(double));
+  for (const int64_t size : shape) {
+    product = checked_mul(product, size, function + ": " + name + " " + to_string(shape));
+  }
+}
+
+void check_groups(const std::string& function, int64_t groups) {
+  if (groups < 1) fail(function, "groups must be at least 1, got " + std::to_string(groups));
+}
+
+void check_channels(const std::string& function, const Shape4& input, const Shape4& weight,
+                    int64_t groups) {
+  const int64_t expected = checked_mul(weight[1], groups, function + ": groups");
+  if (input[1] == expected) return;
+  std::string message = "x must have " + std::to_string(expected) + " channels (weight.shape[1] = " +
+                        std::to_string(weight[1]) + " times groups = " + std::to_string(groups) +
+                        "), got " + std::to_string(input[1]) + " in x of shape " + to_string(input) +
+                        " and weight of shape " + to_string(weight);
+  if (input[3] == expected) {
+    message += "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)";
+  }
+  fail(function, message);
+}
+
+void require_multiple(const std::string& function, const std::string& what, int64_t size,
+                      int64_t groups) {
+  if (size % groups != 0) {
+    fail(function, what + " must be a multiple of groups = " + std::to_string(groups) + ", got " +
+                       std::to_string(size));
+  }
+}
+
+void require_window_inside(const std::string& function, const Axis& axis, int64_t out,
+                           const char* name) {
+  if (axis.dilation == 1) return;  // padding smaller than the kernel is enough
+  for (int64_t o = 0; o < out; ++o) {
+    const TapRange taps =
+        taps_inside(o, axis.size, axis.kernel, axis.stride, axis.dilation, axis.pad_before);
+    if (taps.begin >= taps.end) {
+      fail(function, "every window must hold an element of x, but window " + std::to_string(o) +
+                         " along the " + name + " lies wholly in the padding");
+    }
+  }
+}
+
+}  // namespace
+
+std::string to_string(const Shape4& shape) {
+  std::string text = "(";
+  for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + ")";
+}
+
+void require_shape(const std::string& function, const char* argument, const Shape4& expected,
+                   const Shape4& got) {
+  if (expected != got) {
+    fail(function, std::string(argument) + " must have shape " + to_string(expected) + ", got " +
+                       to_string(got));
+  }
+}
+
+Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& input,
+                                  const Shape4& weight, const WindowParams& window,
+                                  int64_t groups) {
+  check_groups(function, groups);
+  check_window(function, input, weight[2], weight[3], window);
+  check_channels(function, input, weight, groups);
+  require_multiple(function, "weight.shape[0]", weight[0], groups);
+  Conv2dProblem p{};
+  p.batch = input[0];
+  p.in_channels = input[1];
+  p.in_h = input[2];
+  p.in_w = input[3];
+  p.out_channels = weight[0];
+  p.kernel_h = weight[2];
+  p.kernel_w = weight[3];
+  p.groups = groups;
+  p.window = window;
+  p.out_h = floor_output(function, vertical(input, p.kernel_h, window), "height");
+  p.out_w = floor_output(function, horizontal(input, p.kernel_w, window), "width");
+  check_product(function, p.output_shape(), "the output of shape");
+  return p;
+}
+
+Conv2dProblem make_conv_transpose2d_problem(const std::string& function, const Shape4& x,
+                                            const Shape4& weight, const WindowParams& window,
+                                            int64_t groups, int64_t output_h, int64_t output_w) {
+  check_groups(function, groups);
+  if (x[2] < 1 || x[3] < 1) {
+    fail(function, "x must have a height and a width of at least 1, got shape " + to_string(x));
+  }
+  if (x[1] != weight[0]) {
+    fail(function, "x must have weight.shape[0] = " + std::to_string(weight[0]) + " channels, got " +
+                       std::to_string(x[1]) + " in x of shape " + to_string(x) +
+                       " and weight of shape " + to_string(weight) +
+                       (x[3] == weight[0] ? "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)"
+                                          : ""));
+  }
+  const int64_t output_channels = checked_mul(weight[1], groups, function + ": groups");
+  const Shape4 output = {x[0], output_channels, output_h, output_w};
+  check_product(function, output, "the output of shape");
+  Conv2dProblem p = make_conv2d_problem(function, output, weight, window, groups);
+  if (p.out_h < x[2] || p.out_w < x[3]) require_shape(function, "x", p.output_shape(), x);
+  // An output_padding of a stride or more makes room for windows that x does not have.
+  p.out_h = x[2];
+  p.out_w = x[3];
+  return p;
+}
+
+Conv2dProblem make_im2col_problem(const std::string& function, const Shape4& input,
+                                  int64_t kernel_h, int64_t kernel_w, const WindowParams& window) {
+  const Shape4 weight = {0, input[1], kernel_h, kernel_w};
+  const Conv2dProblem p = make_conv2d_problem(function, input, weight, window, 1);
+  const int64_t rows = checked_mul(input[1], checked_mul(kernel_h, kernel_w, function), function);
+  check_product(function, {p.batch, rows, p.out_h, p.out_w}, "the column matrix of");
+  return p;
+}
+
+Pool2dProblem make_pool2d_problem(const std::string& function, const Shape4& input,
+                                  int64_t kernel_h, int64_t kernel_w, const WindowParams& window,
+                                  bool ceil_mode) {
+  check_window(function, input, kernel_h, kernel_w, window);
+  Pool2dProblem p{};
+  p.batch = input[0];
+  p.channels = input[1];
+  p.in_h = input[2];
+  p.in_w = input[3];
+  p.kernel_h = kernel_h;
+  p.kernel_w = kernel_w;
+  p.window = window;
+  p.count_include_pad = true;
+  const Axis rows = vertical(input, kernel_h, window);
+  const Axis columns = horizontal(input, kernel_w, window);
+  p.out_h = pool_output(function, rows, ceil_mode, "height");
+  p.out_w = pool_output(function, columns, ceil_mode, "width");
+  check_product(function, p.output_shape(), "the output of shape");
+  require_window_inside(function, rows, p.out_h, "height");
+  require_window_inside(function, columns, p.out_w, "width");
+  return p;
+}
+
+}  // namespace convolt

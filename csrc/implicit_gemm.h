@@ -1,0 +1,25 @@
+// Algorithm "gemm": the convolution as a matrix product whose column matrix is never stored.
+//
+//   pass               m      n            k              A                       B
+//   forward            OC/g   pixels of y  C/g * KH * KW  weight                  columns of x
+//   backward_data      C/g    pixels of x  OC/g * KH*KW   weight, flipped         columns of dy
+//     for stride s, once for each of the s * s phases of x, with the taps that meet it
+//   backward_weights   OC/g   C/g*KH*KW    N * pixels     dy                      columns of x, transposed
+#pragma once
+
+#include "geometry.h"
+
+namespace convolt {
+
+template <typename T>
+void gemm_forward(const Conv2dProblem& problem, const T* x, const T* weight, const T* bias,
+                  bool relu, T* y);
+
+template <typename T>
+void gemm_backward_data(const Conv2dProblem& problem, const T* dy, const T* weight, const T* bias,
+                        T* dx);
+
+template <typename T>
+void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight);
+
+}  // namespace convolt

@@ -1,0 +1,190 @@
+// backward_weights: a product whose long side is the reduction, over all pixels of the batch. Both
+// operands lie with their pixels consecutive, so both are transposed while packing.
+#include <algorithm>
+
+#include "gemm.h"
+#include "implicit_gemm.h"
+#include "isa.h"
+#include "parallel.h"
+
+namespace convolt {
+namespace {
+
+// How the work is cut: dweight into tiles, and the reduction into `splits` runs of chunks whose sums
+// are added in order afterwards. All of it follows from the shape, never from the threads, and so do
+// the bits of the result.
+struct WeightsPlan {
+  int64_t m, n;
+  ColumnBlocks chunks;  // of pixels
+  int64_t rows_per_tile, row_tiles;
+  int64_t columns_per_tile, column_tiles;
+  int64_t chunks_per_split, splits;
+
+  int64_t tiles() const { return row_tiles * column_tiles; }
+};
+
+template <typename T>
+WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
+                         const Im2colView& view) {
+  // Enough tasks for many threads, few enough that the partial sums stay small.
+  constexpr int64_t kTasks = 16;
+  constexpr int64_t kBlocksOfA = 4;  // B is packed anew for each tile of rows: make them tall
+  WeightsPlan plan = {p.group_out_channels(), view.rows(), ColumnBlocks(view, kernels.kc, 8),
+                      0, 0, 0, 0, 0, 0};
+  plan.rows_per_tile = round_up(even_block(plan.m, kBlocksOfA * kernels.mc), kernels.mr);
+  plan.row_tiles = ceil_div(plan.m, plan.rows_per_tile);
+  plan.columns_per_tile = round_up(even_block(plan.n, kernels.nc), kernels.nr);
+  plan.column_tiles = ceil_div(plan.n, plan.columns_per_tile);
+  const int64_t wanted = ceil_div(kTasks, plan.tiles() * p.groups);
+  plan.chunks_per_split = ceil_div(plan.chunks.count, wanted);
+  plan.splits = ceil_div(plan.chunks.count, plan.chunks_per_split);
+  return plan;
+}
+
+template <typename T>
+class WeightsWorker {
+ public:
+  WeightsWorker(const KernelTable<T>& kernels, const Im2colView& view, const WeightsPlan& plan,
+                Slicer& scratch)
+      : kernels_(kernels),
+        plan_(plan),
+        row_pitch_(plan.chunks.size + kernels.lanes),
+        pixels_(view, plan.chunks, plan.chunks.size, scratch) {
+    const int64_t panels = plan.columns_per_tile / kernels.nr;
+    padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, plan.chunks, kernels.lanes));
+    rows_ = scratch.take<T>(kernels.nr * row_pitch_);
+    packed_a_ = scratch.take<T>(plan.rows_per_tile * plan.chunks.size);
+    packed_b_ = scratch.take<T>(plan.columns_per_tile * plan.chunks.size);
+    tile_ = scratch.take<T>(kernels.mr * kernels.nr);
+    store_runs_ = scratch.take<PixelRun>(panels);
+    first_run_ = scratch.take<int64_t>(panels + 1);
+  }
+
+  // dweight[row .. , column ..] of one tile, from one split of the pixels; x and dy of one group.
+  void run(const Conv2dProblem& p, const T* dy, const T* x, int64_t split, int64_t row,
+           int64_t column, T* dweight) {
+    const int64_t rows = std::min(plan_.rows_per_tile, plan_.m - row);
+    const int64_t columns = std::min(plan_.columns_per_tile, plan_.n - column);
+    const int64_t panels = ceil_div(columns, kernels_.nr);
+    for (int64_t i = 0; i < panels; ++i) {
+      store_runs_[i] = {i * kernels_.nr, 0, std::min(kernels_.nr, columns - i * kernels_.nr)};
+    }
+    for (int64_t i = 0; i <= panels; ++i) first_run_[i] = i;
+
+    const int64_t begin = split * plan_.chunks_per_split;
+    const int64_t end = std::min(begin + plan_.chunks_per_split, plan_.chunks.count);
+    for (int64_t chunk = begin; chunk < end && !stop_requested(); ++chunk) {
+      const int64_t pixels = plan_.chunks.columns(chunk);
+      pixels_.prepare(plan_.chunks.first(chunk), pixels);
+      pack_dy(p, dy + row * p.out_pixels(), plan_.chunks.first(chunk), pixels, rows);
+      pack_columns(x, column, columns, pixels);
+      for (int64_t r = 0; r < rows; r += kernels_.mc) {
+        const PackedBlocks<T> blocks = {packed_a_ + r * pixels,
+                                        std::min(kernels_.mc, rows - r),
+                                        packed_b_,
+                                        panels,
+                                        kernels_.nr * pixels,
+                                        pixels};
+        const TileTarget<T> target = {dweight + (row + r) * plan_.n + column, plan_.n, 1,
+                                      store_runs_, first_run_};
+        macro_kernel(kernels_, blocks, target, Epilogue<T>{nullptr, chunk > begin, false}, tile_);
+      }
+    }
+  }
+
+ private:
+  // Panels of MR channels of dy: packed_a[row panel][pixel][row].
+  void pack_dy(const Conv2dProblem& p, const T* dy, int64_t first, int64_t pixels, int64_t rows) {
+    for_each_run(first, pixels, pixels, p.out_pixels(),
+                 [&](int64_t, int64_t pixel, int64_t image, int64_t offset, int64_t length) {
+                   const T* const src = dy + image * p.out_channels * p.out_pixels() + offset;
+                   for (int64_t r = 0; r < rows; r += kernels_.mr) {
+                     kernels_.interleave_rows(src + r * p.out_pixels(), p.out_pixels(),
+                                              std::min(kernels_.mr, rows - r), length,
+                                              packed_a_ + r * pixels + pixel * kernels_.mr,
+                                              kernels_.mr);
+                   }
+                 });
+  }
+
+  // Panels of NR taps: gathered as rows of pixels, then turned.
+  void pack_columns(const T* x, int64_t column, int64_t columns, int64_t pixels) {
+    for (int64_t j = 0; j < columns; j += kernels_.nr) {
+      const int64_t count = std::min(kernels_.nr, columns - j);
+      pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_, 0, row_pitch_);
+      kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
+                               kernels_.nr);
+    }
+  }
+
+  const KernelTable<T>& kernels_;
+  const WeightsPlan& plan_;
+  int64_t row_pitch_;
+  ColumnBlock pixels_;
+  T* padded_;
+  T* rows_;
+  T* packed_a_;
+  T* packed_b_;
+  T* tile_;
+  PixelRun* store_runs_;
+  int64_t* first_run_;
+};
+
+// dweight = the partial sums of all splits, added in their order.
+template <typename T>
+void add_partial_sums(const T* partial, int64_t splits, int64_t elements, T* dweight) {
+  constexpr int64_t kSlice = 4096;
+  const double work = static_cast<double>(splits) * static_cast<double>(elements);
+  parallel_for(ceil_div(elements, kSlice), threads_for(work), [&](int64_t task, int) {
+    const int64_t begin = task * kSlice;
+    const int64_t end = std::min(elements, begin + kSlice);
+    std::copy(partial + begin, partial + end, dweight + begin);
+    for (int64_t s = 1; s < splits; ++s) {
+      for (int64_t i = begin; i < end; ++i) dweight[i] += partial[s * elements + i];
+    }
+  });
+}
+
+}  // namespace
+
+template <typename T>
+void gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
+  const int64_t elements = p.out_channels * p.group_in_channels() * p.taps();
+  if (elements == 0) return;
+  if (p.batch == 0) {
+    std::fill(dweight, dweight + elements, T{0});
+    return;
+  }
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const Im2colView view = forward_view(p);
+  const WeightsPlan plan = plan_weights(kernels, p, view);
+  const int threads = threads_for(2.0 * static_cast<double>(elements) *
+                                  static_cast<double>(view.columns()));
+
+  Slicer size;
+  size.take<T>(plan.splits > 1 ? plan.splits * elements : 0);
+  const std::size_t shared = size.used();
+  WeightsWorker<T>(kernels, view, plan, size);
+  const std::size_t per_thread = size.used() - shared;
+  const Scratch scratch(shared + per_thread * static_cast<std::size_t>(threads));
+  T* const partial = plan.splits > 1 ? reinterpret_cast<T*>(scratch.data()) : dweight;
+
+  parallel_for(p.groups * plan.splits * plan.tiles(), threads, [&](int64_t task, int thread) {
+    const int64_t column_tile = task % plan.column_tiles;
+    const int64_t row_tile = task / plan.column_tiles % plan.row_tiles;
+    const int64_t split = task / plan.tiles() % plan.splits;
+    const int64_t group = task / plan.tiles() / plan.splits;
+    Slicer slice(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
+    WeightsWorker<T> worker(kernels, view, plan, slice);
+    worker.run(p, dy + group * plan.m * p.out_pixels(),
+               x + group * p.group_in_channels() * p.in_pixels(), split,
+               row_tile * plan.rows_per_tile, column_tile * plan.columns_per_tile,
+               partial + split * elements + group * plan.m * plan.n);
+  });
+  if (plan.splits > 1) add_partial_sums(partial, plan.splits, elements, dweight);
+}
+
+template void gemm_backward_weights(const Conv2dProblem&, const float*, const float*, float*);
+template void gemm_backward_weights(const Conv2dProblem&, const double*, const double*, double*);
+
+}  // namespace convolt

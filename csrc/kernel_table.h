@@ -1,0 +1,162 @@
+// What the engine asks of the kernels: block sizes and function pointers, one table per ISA and
+// element type. Plain data: the kernel objects include this file too, and it must not give them a
+// function to emit (see kernels/kernels.cpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace convolt {
+
+// What happens to a tile of C when its sum over one block of k is done:
+//     c = (accumulate ? c : 0) + sum,  then + bias[row] if bias,  then max(c, 0) if relu.
+// Without accumulate C is only written, so it may hold anything before, NaN included.
+template <typename T>
+struct Epilogue {
+  const T* bias;  // of the tile's first row, or null
+  bool accumulate;
+  bool relu;
+};
+
+// c[i * ldc + j] for i < rows, j < nr, from packed panels: a[k * mr + i], b[k * nr + j].
+template <typename T>
+using GemmMicrokernel = void (*)(int64_t kc, const T* a, const T* b, T* c, int64_t ldc,
+                                 const Epilogue<T>& epilogue);
+
+// A stretch of consecutive packed columns whose sources are consecutive as well.
+struct PixelRun {
+  int64_t source;  // offset of the first one from the plane's base, at tap offset 0
+  int64_t column;  // its column in the panel
+  int64_t length;
+};
+
+// Panels of packed columns: panel p is made of runs [first_run[p], first_run[p + 1]).
+struct PixelPanels {
+  const PixelRun* runs;
+  const int64_t* first_run;
+  int64_t panels;
+  int64_t panel_pitch;  // elements from panel to panel in the packed block,
+  int64_t row_pitch;    // and from tap to tap in a panel
+};
+
+// One horizontal sampling of a padded row: sample i reads x = start + i * step, and lies inside the
+// image for i in [begin, end); the others get the fill value.
+struct RowSampling {
+  int64_t start, begin, end;
+};
+
+// The padded rows that a block of windows needs of one plane:
+//     padded[row][sampling][i], samplings of `samples` elements each, rows `row_pitch` apart.
+struct PaddedRows {
+  const int64_t* row_offsets;  // of each row in the plane; negative: outside the image
+  int64_t rows;
+  const RowSampling* samplings;
+  int64_t sampling_count;
+  int64_t samples;
+  int64_t step;
+  int64_t row_pitch;
+};
+
+// How far a tap of a pooling window lies behind the first one in the plane, in as many bits as the
+// element, so that it can be selected along with it; modulo 2^32 or 2^64.
+template <typename T>
+struct PoolOffsetOf;
+template <>
+struct PoolOffsetOf<float> {
+  using type = uint32_t;
+};
+template <>
+struct PoolOffsetOf<double> {
+  using type = uint64_t;
+};
+template <typename T>
+using PoolOffset = typename PoolOffsetOf<T>::type;
+
+// The taps of one output row: tap (r, k) of column i is padded[row_starts[r] + tap_starts[k] + i],
+// at offset first_offset + r * row_offset + k * tap_offset.
+template <typename T>
+struct PoolTaps {
+  const T* padded;
+  const int64_t* row_starts;
+  int64_t rows;
+  const int64_t* tap_starts;
+  int64_t taps;
+  int64_t columns;
+  int64_t first_offset, row_offset, tap_offset;
+};
+
+// What is known of each output column: the best value or the sum so far and, where indices are
+// wanted, the offset of the best. Scratch, a whole number of vectors.
+template <typename T>
+struct PoolState {
+  T* values;
+  PoolOffset<T>* offsets;
+};
+
+// Carries the state of a row of windows over the given taps; `from` and `to` may be the same.
+template <typename T>
+using PoolRow = void (*)(const PoolTaps<T>& taps, const PoolState<T>& from,
+                         const PoolState<T>& to);
+
+template <typename T>
+struct KernelTable {
+  // Register tile and blocks of the GEMM: kernels/gemm_microkernel.h has the arithmetic.
+  int64_t mr, nr, lanes;
+  int64_t kc, mc, nc;
+  const GemmMicrokernel<T>* gemm_microkernels;  // [rows - 1]: the tile's rows in use
+
+  // Copies the rows into `padded`; everything outside the image becomes `fill`.
+  void (*pad_rows)(const PaddedRows& rows, const T* plane, T fill, T* padded);
+
+  // dst[p * panel_pitch + t * row_pitch + run.column + i] = plane[tap_offsets[t] + run.source + i]
+  // for every panel p, its runs, and every tap t. The loose form reads and writes up to `lanes` - 1
+  // elements past the end of a run: for sources and destinations that are scratch, and runs in
+  // ascending order.
+  void (*gather_taps)(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                      const PixelPanels& panels, T* dst);
+  void (*gather_taps_exact)(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                            const PixelPanels& panels, T* dst);
+
+  // dst[k * dst_stride + r] = src[r * row_stride + k] for r < rows, k < count.
+  void (*interleave_rows)(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
+                          int64_t dst_stride);
+
+  // Pooling: kernels/pool_rows.h.
+  PoolRow<T> max_row, min_row;                            // offsets are not touched
+  PoolRow<T> max_row_with_offsets, min_row_with_offsets;
+  PoolRow<T> sum_row;
+  // indices[i] = base + (offsets[i] + shift + i * step), the bracket modulo 2^32 or 2^64.
+  void (*widen_offsets)(const PoolOffset<T>* offsets, int64_t count, int64_t base, int64_t shift,
+                        int64_t step, int64_t* indices);
+  // y[i] = x[i] / (row_divisor * column_divisors[i])
+  void (*divide_row)(const T* x, int64_t count, T row_divisor, const T* column_divisors, T* y);
+  void (*add_row)(const T* x, int64_t count, T* y);
+  // row[tap.start + i * step] += values[i] for every tap and i in [tap.begin, tap.end).
+  void (*spread_row)(const T* values, const RowSampling* taps, int64_t tap_count, int64_t step,
+                     T* row);
+  T (*sum)(const T* x, int64_t count);
+  int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
+
+  // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.
+  double (*fma_chains)(int64_t iterations, T* sink);
+};
+
+struct KernelTables {
+  KernelTable<float> f32;
+  KernelTable<double> f64;
+};
+
+namespace baseline {
+extern const KernelTables kTables;
+}
+namespace avx2 {
+extern const KernelTables kTables;
+}
+namespace avx512 {
+extern const KernelTables kTables;
+}
+namespace neon {
+extern const KernelTables kTables;
+}
+
+}  // namespace convolt

@@ -1,0 +1,57 @@
+// The table of kernels for one ISA; compiled once for each, with -DCONVOLT_ISA=<name> and the
+// compiler flags of that ISA. Nothing but intrinsics and our own kernel headers may be included
+// here: a function that the linker could share with the rest of the library would take AVX code to
+// CPUs that have none. CI looks at the symbols of the object.
+#include "gemm_microkernel.h"
+#include "pack.h"
+#include "pad_rows.h"
+#include "pool_rows.h"
+
+namespace convolt {
+namespace CONVOLT_ISA {
+
+// Blocks, in elements of float; half of them for double:
+//   KC  256: a panel of B, KC x NR, fills half of L1 (AVX2: 16 KiB of 32; AVX-512: 32 of 48).
+//   NC  the packed block of B, KC x NC, fills half of L2 (AVX2 and others: 256 KiB; AVX-512: 1 MiB).
+//   MC  the block of A that meets it, MC x KC, fills a quarter of L2.
+template <typename T>
+constexpr int64_t kBlockK = 256;
+template <typename T>
+constexpr int64_t kBlockN =
+    (kVectorBytes == 64 ? 512 : 240) * static_cast<int64_t>(sizeof(float)) / sizeof(T);
+template <typename T>
+constexpr int64_t kBlockM = kTileRows * (kVectorBytes == 64 ? 16 : 20);
+
+template <typename T>
+constexpr KernelTable<T> make_table() {
+  KernelTable<T> table{};
+  table.mr = kTileRows;
+  table.nr = kTileColumns<T>;
+  table.lanes = kLanes<T>;
+  table.kc = kBlockK<T>;
+  table.mc = kBlockM<T>;
+  table.nc = kBlockN<T>;
+  table.gemm_microkernels = kGemmMicrokernels<T>;
+  table.pad_rows = pad_rows<T>;
+  table.gather_taps = gather_taps<T>;
+  table.gather_taps_exact = gather_taps_exact<T>;
+  table.interleave_rows = interleave_rows<T>;
+  table.max_row = extremum_row<T, false, false>;
+  table.min_row = extremum_row<T, true, false>;
+  table.max_row_with_offsets = extremum_row<T, false, true>;
+  table.min_row_with_offsets = extremum_row<T, true, true>;
+  table.sum_row = sum_row<T>;
+  table.widen_offsets = widen_offsets<T>;
+  table.divide_row = divide_row<T>;
+  table.add_row = add_row<T>;
+  table.spread_row = spread_row<T>;
+  table.sum = sum<T>;
+  table.first_maximum = first_maximum<T>;
+  table.fma_chains = fma_chains<T>;
+  return table;
+}
+
+extern constexpr KernelTables kTables = {make_table<float>(), make_table<double>()};
+
+}  // namespace CONVOLT_ISA
+}  // namespace convolt

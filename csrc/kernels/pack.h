@@ -1,0 +1,79 @@
+// Packing: the operands of the micro-kernel in the order in which it reads them. Padding, stride,
+// dilation and groups end here; the micro-kernel never hears of them.
+#pragma once
+
+#include "../kernel_table.h"
+#include "pad_rows.h"
+#include "simd.h"
+
+namespace convolt {
+namespace CONVOLT_ISA {
+
+// Implicit im2col. A panel holds columns (pixels) of the column matrix, one row for each tap:
+//
+//   dst[t * row_pitch + column] = plane[tap_offsets[t] + source of the column]
+//
+// where the columns come as runs of consecutive sources. A run in the middle of an image row is the
+// whole panel; 7 x 7 maps have three or four runs in one panel of 16.
+//
+// Copies in whole vectors: what a run writes too much, the next run or the next tap writes again,
+// and behind the last tap the destination has a vector of slack.
+template <typename T>
+static void gather_taps(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                        const PixelPanels& panels, T* dst) {
+  constexpr int64_t kStep = kLanes<T>;
+  for (int64_t p = 0; p < panels.panels; ++p, dst += panels.panel_pitch) {
+    const PixelRun* const begin = panels.runs + panels.first_run[p];
+    const PixelRun* const end = panels.runs + panels.first_run[p + 1];
+    for (int64_t t = 0; t < taps; ++t) {
+      const T* const tap = plane + tap_offsets[t];
+      T* const row = dst + t * panels.row_pitch;
+      for (const PixelRun* run = begin; run != end; ++run) {
+        const T* const src = tap + run->source;
+        T* const target = row + run->column;
+        for (int64_t i = 0; i < run->length; i += kStep) store<T>(target + i, load<T>(src + i));
+      }
+    }
+  }
+}
+
+// The same from or to the user's array, where not one element too much may be touched.
+template <typename T>
+static void gather_taps_exact(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                              const PixelPanels& panels, T* dst) {
+  for (int64_t p = 0; p < panels.panels; ++p, dst += panels.panel_pitch) {
+    const PixelRun* const begin = panels.runs + panels.first_run[p];
+    const PixelRun* const end = panels.runs + panels.first_run[p + 1];
+    for (int64_t t = 0; t < taps; ++t) {
+      const T* const tap = plane + tap_offsets[t];
+      T* const row = dst + t * panels.row_pitch;
+      for (const PixelRun* run = begin; run != end; ++run) {
+        copy_elements(tap + run->source, run->length, row + run->column);
+      }
+    }
+  }
+}
+
+// dst[k * dst_stride + r] = src[r * row_stride + k]: panels of A from rows of weights or of dy,
+// panels of B for backward_weights from rows of pixels. Blocks go through registers.
+template <typename T>
+static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
+                            int64_t dst_stride) {
+  constexpr int64_t kBlock = kTransposeSize<T>;
+  const int64_t blocked_rows = rows - rows % kBlock;
+  const int64_t blocked_count = count - count % kBlock;
+  for (int64_t k = 0; k < blocked_count; k += kBlock) {
+    for (int64_t r = 0; r < blocked_rows; r += kBlock) {
+      transpose_block(src + r * row_stride + k, row_stride, dst + k * dst_stride + r, dst_stride);
+    }
+  }
+  for (int64_t k = blocked_count; k < count; ++k) {
+    for (int64_t r = 0; r < blocked_rows; ++r) dst[k * dst_stride + r] = src[r * row_stride + k];
+  }
+  for (int64_t r = blocked_rows; r < rows; ++r) {
+    for (int64_t k = 0; k < count; ++k) dst[k * dst_stride + r] = src[r * row_stride + k];
+  }
+}
+
+}  // namespace CONVOLT_ISA
+}  // namespace convolt

@@ -1,0 +1,131 @@
+// The vector type and its operations. Plain arithmetic and comparisons are the compiler's vector
+// extensions; what they cannot say is here, and intrinsics are nowhere else.
+//
+// Every function is static: an object compiled for AVX must not offer its copy to the linker.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+namespace convolt {
+namespace CONVOLT_ISA {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64;
+constexpr int kVectorRegisters = 32;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32;
+constexpr int kVectorRegisters = 16;
+#elif defined(__aarch64__)
+constexpr int kVectorBytes = 16;
+constexpr int kVectorRegisters = 32;
+#else
+constexpr int kVectorBytes = 16;
+constexpr int kVectorRegisters = 16;
+#endif
+
+template <typename T>
+struct VectorOf {
+  typedef T type __attribute__((vector_size(kVectorBytes)));
+};
+template <typename T>
+using Vec = typename VectorOf<T>::type;
+template <typename T>
+constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+// A mask has an integer of T's width in each lane: -1 where true. `mask ? a : b` selects.
+template <typename T>
+using Mask = decltype(Vec<T>{} < Vec<T>{});
+
+template <typename T>
+static inline Vec<T> load(const T* p) {
+  Vec<T> v;
+  __builtin_memcpy(&v, p, sizeof(v));
+  return v;
+}
+
+template <typename T>
+static inline void store(T* p, Vec<T> v) {
+  __builtin_memcpy(p, &v, sizeof(v));
+}
+
+template <typename T>
+static inline Vec<T> broadcast(T s) {
+  return s - Vec<T>{};  // -(+0) keeps the sign of a zero s, where + would not
+}
+
+// a * b + c, rounded once where the ISA has it.
+template <typename T>
+static inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+  } else {
+    return (Vec<T>)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+  }
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+  } else {
+    return (Vec<T>)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+  }
+#elif defined(__aarch64__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vec<T>)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+  } else {
+    return (Vec<T>)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+  }
+#else
+  return a * b + c;
+#endif
+}
+
+// Transposes a 4 x 4 (float) or 2 x 2 (double) block with 128-bit registers, which every ISA has:
+// dst[j * dst_stride + i] = src[i * src_stride + j].
+template <typename T>
+constexpr int kTransposeSize = 16 / static_cast<int>(sizeof(T));
+
+static inline void transpose_block(const float* src, int64_t src_stride, float* dst,
+                                   int64_t dst_stride) {
+#if defined(__SSE2__)
+  __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + src_stride);
+  __m128 r2 = _mm_loadu_ps(src + 2 * src_stride), r3 = _mm_loadu_ps(src + 3 * src_stride);
+  const __m128 low01 = _mm_unpacklo_ps(r0, r1), high01 = _mm_unpackhi_ps(r0, r1);
+  const __m128 low23 = _mm_unpacklo_ps(r2, r3), high23 = _mm_unpackhi_ps(r2, r3);
+  _mm_storeu_ps(dst, _mm_movelh_ps(low01, low23));
+  _mm_storeu_ps(dst + dst_stride, _mm_movehl_ps(low23, low01));
+  _mm_storeu_ps(dst + 2 * dst_stride, _mm_movelh_ps(high01, high23));
+  _mm_storeu_ps(dst + 3 * dst_stride, _mm_movehl_ps(high23, high01));
+#elif defined(__aarch64__)
+  const float32x4_t r0 = vld1q_f32(src), r1 = vld1q_f32(src + src_stride);
+  const float32x4_t r2 = vld1q_f32(src + 2 * src_stride), r3 = vld1q_f32(src + 3 * src_stride);
+  const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1));
+  const float64x2_t odd01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
+  const float64x2_t even23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3));
+  const float64x2_t odd23 = vreinterpretq_f64_f32(vtrn2q_f32(r2, r3));
+  vst1q_f32(dst, vreinterpretq_f32_f64(vtrn1q_f64(even01, even23)));
+  vst1q_f32(dst + dst_stride, vreinterpretq_f32_f64(vtrn1q_f64(odd01, odd23)));
+  vst1q_f32(dst + 2 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(even01, even23)));
+  vst1q_f32(dst + 3 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(odd01, odd23)));
+#else
+  for (int i = 0; i < 4; ++i) {
+    for (int j = 0; j < 4; ++j) dst[j * dst_stride + i] = src[i * src_stride + j];
+  }
+#endif
+}
+
+static inline void transpose_block(const double* src, int64_t src_stride, double* dst,
+                                   int64_t dst_stride) {
+  for (int i = 0; i < 2; ++i) {
+    for (int j = 0; j < 2; ++j) dst[j * dst_stride + i] = src[i * src_stride + j];
+  }
+}
+
+}  // namespace CONVOLT_ISA
+}  // namespace convolt

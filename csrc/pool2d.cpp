@@ -1,0 +1,203 @@
+#include "pool2d.h"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "isa.h"
+#include "parallel.h"
+#include "window_reduction.h"
+#include "workspace.h"
+
+namespace convolt {
+namespace {
+
+template <typename T>
+PoolRow<T> extremum_kernel(Extremum extremum, bool with_offsets) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  if (extremum == Extremum::kMaximum) {
+    return with_offsets ? kernels.max_row_with_offsets : kernels.max_row;
+  }
+  return with_offsets ? kernels.min_row_with_offsets : kernels.min_row;
+}
+
+// A window's elements must be near enough to each other for the offsets of the kernels. Only
+// windows of 16 GiB, in float32, are not.
+template <typename T>
+void require_offsets_fit(const std::string& function, const Pool2dProblem& p) {
+  const WindowAxis axis = vertical(p);
+  const int64_t rows = std::min(axis.size, (axis.kernel - 1) * axis.dilation + 1);
+  if (static_cast<uint64_t>(rows) * static_cast<uint64_t>(p.in_w) - 1 >
+      std::numeric_limits<PoolOffset<T>>::max()) {
+    throw std::invalid_argument(
+        function +
+        ": return_indices must come with windows that span at most 2**32 elements, got " +
+        std::to_string(rows) + " rows of " + std::to_string(p.in_w));
+  }
+}
+
+// The divisors of avg_pool2d are products of one factor for each row and one for each column.
+template <typename T>
+struct Divisors {
+  std::vector<T> rows, columns;
+
+  explicit Divisors(const Pool2dProblem& p)
+      : rows(static_cast<std::size_t>(p.out_h), T{1}),
+        columns(static_cast<std::size_t>(p.out_w), static_cast<T>(p.divisor_override)) {
+    if (p.divisor_override != 0) return;
+    count(vertical(p), p.window.pad_bottom, p.count_include_pad, rows);
+    count(horizontal(p), p.window.pad_right, p.count_include_pad, columns);
+  }
+
+ private:
+  static void count(const WindowAxis& axis, int64_t pad_after, bool count_include_pad,
+                    std::vector<T>& extents) {
+    int64_t o = 0;
+    for (T& extent : extents) {
+      extent = static_cast<T>(averaged_extent(o++, axis.size, axis.kernel, axis.stride,
+                                              axis.pad_before, pad_after, count_include_pad));
+    }
+  }
+};
+
+}  // namespace
+
+template <typename T>
+void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& problem,
+                             Extremum extremum, const T* x, T* y, int64_t* indices) {
+  if (indices != nullptr) require_offsets_fit<T>(function, problem);
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const T infinity = std::numeric_limits<T>::infinity();
+  const T identity = extremum == Extremum::kMaximum ? -infinity : infinity;
+  const WindowAxis rows = vertical(problem);
+  const int64_t out_w = problem.out_w;
+
+  WindowReduction<T> reduction(problem, extremum_kernel<T>(extremum, indices != nullptr), identity);
+  reduction.run(x, [&](const PoolState<T>& best, int64_t plane, int64_t oh) {
+    const int64_t row = plane * problem.out_h + oh;
+    std::copy_n(best.values, out_w, y + row * out_w);
+    if (indices == nullptr) return;
+    const int64_t first_row =
+        oh * rows.stride + rows.inside(oh).begin * rows.dilation - rows.pad_before;
+    kernels.widen_offsets(best.offsets, out_w, first_row * problem.in_w, -problem.window.pad_left,
+                          problem.window.stride_w, indices + row * out_w);
+  });
+}
+
+template <typename T>
+void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
+                              int64_t out_pixels, const T* dy, const int64_t* indices, T* dx) {
+  parallel_for(planes, threads_for(static_cast<double>(planes * (in_pixels + out_pixels))),
+               [&](int64_t plane, int) {
+                 const T* const gradient = dy + plane * out_pixels;
+                 const int64_t* const winners = indices + plane * out_pixels;
+                 T* const sums = dx + plane * in_pixels;
+                 std::fill_n(sums, in_pixels, T{0});
+                 for (int64_t i = 0; i < out_pixels; ++i) {
+                   const int64_t index = winners[i];
+                   if (index < 0 || index >= in_pixels) {
+                     throw std::invalid_argument(function + ": indices must lie in [0, " +
+                                                 std::to_string(in_pixels) +
+                                                 "), the elements of a plane of " +
+                                                 "input_shape, got " + std::to_string(index));
+                   }
+                   sums[index] += gradient[i];
+                 }
+               });
+}
+
+template <typename T>
+void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const Divisors<T> divisors(problem);
+  const int64_t out_w = problem.out_w;
+  WindowReduction<T> reduction(problem, kernels.sum_row, T{0});
+  reduction.run(x, [&](const PoolState<T>& sums, int64_t plane, int64_t oh) {
+    kernels.divide_row(sums.values, out_w, divisors.rows[static_cast<std::size_t>(oh)],
+                       divisors.columns.data(), y + (plane * problem.out_h + oh) * out_w);
+  });
+}
+
+// The windows of one output row share the sum of their gradients along the width.
+template <typename T>
+void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const Divisors<T> divisors(problem);
+  const WindowAxis rows = vertical(problem);
+  const WindowAxis columns = horizontal(problem);
+  std::vector<RowSampling> taps;
+  for (int64_t k = 0; k < columns.kernel; ++k) {
+    taps.push_back(sample_row(k - columns.pad_before, columns.stride, columns.size, columns.out));
+  }
+
+  Slicer size;
+  size.take<T>(columns.out);
+  size.take<T>(columns.size);
+  const int threads = threads_for(visits(problem));
+  const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
+  parallel_for(problem.planes(), threads, [&](int64_t plane, int thread) {
+    Slicer slice(scratch.data() + size.used() * static_cast<std::size_t>(thread));
+    T* const share = slice.take<T>(columns.out);
+    T* const spread = slice.take<T>(columns.size);
+    T* const image = dx + plane * problem.in_pixels();
+    std::fill_n(image, problem.in_pixels(), T{0});
+    for (int64_t oh = 0; oh < rows.out && !stop_requested(); ++oh) {
+      kernels.divide_row(dy + (plane * rows.out + oh) * columns.out, columns.out,
+                         divisors.rows[static_cast<std::size_t>(oh)], divisors.columns.data(),
+                         share);
+      std::fill_n(spread, columns.size, T{0});
+      kernels.spread_row(share, taps.data(), columns.kernel, columns.stride, spread);
+      const TapRange inside = rows.inside(oh);
+      for (int64_t k = inside.begin; k < inside.end; ++k) {
+        const int64_t h = oh * rows.stride + k - rows.pad_before;
+        kernels.add_row(spread, columns.size, image + h * columns.size);
+      }
+    }
+  });
+}
+
+template <typename T>
+void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  parallel_for(planes, threads_for(static_cast<double>(planes * pixels)), [&](int64_t plane, int) {
+    y[plane] = kernels.sum(x + plane * pixels, pixels) / static_cast<T>(pixels);
+  });
+}
+
+template <typename T>
+void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* dx) {
+  parallel_for(planes, threads_for(static_cast<double>(planes * pixels)), [&](int64_t plane, int) {
+    std::fill_n(dx + plane * pixels, pixels, dy[plane] / static_cast<T>(pixels));
+  });
+}
+
+template <typename T>
+void global_max_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y, int64_t* indices) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  parallel_for(planes, threads_for(static_cast<double>(planes * pixels)), [&](int64_t plane, int) {
+    const int64_t index = kernels.first_maximum(x + plane * pixels, pixels);
+    y[plane] = x[plane * pixels + index];
+    if (indices != nullptr) indices[plane] = index;
+  });
+}
+
+template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, Extremum,
+                                      const float*, float*, int64_t*);
+template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, Extremum,
+                                      const double*, double*, int64_t*);
+template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const float*,
+                                       const int64_t*, float*);
+template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const double*,
+                                       const int64_t*, double*);
+template void avg_pool2d_forward(const Pool2dProblem&, const float*, float*);
+template void avg_pool2d_forward(const Pool2dProblem&, const double*, double*);
+template void avg_pool2d_backward(const Pool2dProblem&, const float*, float*);
+template void avg_pool2d_backward(const Pool2dProblem&, const double*, double*);
+template void global_avg_pool2d_forward(int64_t, int64_t, const float*, float*);
+template void global_avg_pool2d_forward(int64_t, int64_t, const double*, double*);
+template void global_avg_pool2d_backward(int64_t, int64_t, const float*, float*);
+template void global_avg_pool2d_backward(int64_t, int64_t, const double*, double*);
+template void global_max_pool2d_forward(int64_t, int64_t, const float*, float*, int64_t*);
+template void global_max_pool2d_forward(int64_t, int64_t, const double*, double*, int64_t*);
+
+}  // namespace convolt

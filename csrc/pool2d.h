@@ -1,0 +1,38 @@
+// Pooling, forward and backward. Every plane is pooled alone: the result does not depend on the
+// number of threads. `function` names the public function in messages.
+#pragma once
+
+#include <string>
+
+#include "geometry.h"
+
+namespace convolt {
+
+enum class Extremum { kMaximum, kMinimum };
+
+// The extremum of every window and, unless `indices` is null, its flat index h * in_w + w in the
+// plane. The first of equal elements wins; a NaN wins over everything, padding over nothing.
+template <typename T>
+void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& problem,
+                             Extremum extremum, const T* x, T* y, int64_t* indices);
+
+// dx[plane][indices[plane][i]] += dy[plane][i], in the order of i; all other elements of dx are 0.
+// Throws std::invalid_argument for an index outside the plane.
+template <typename T>
+void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
+                              int64_t out_pixels, const T* dy, const int64_t* indices, T* dx);
+
+template <typename T>
+void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y);
+template <typename T>
+void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx);
+
+// One window that is the whole plane.
+template <typename T>
+void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y);
+template <typename T>
+void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* dx);
+template <typename T>
+void global_max_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y, int64_t* indices);
+
+}  // namespace convolt

@@ -1,0 +1,69 @@
+#include "workspace.h"
+
+#include <atomic>
+#include <new>
+
+namespace convolt {
+namespace {
+
+constexpr std::align_val_t kAlignment{kCacheLine};
+std::atomic<int64_t> held_bytes{0};
+
+std::byte* allocate(std::size_t bytes) {
+  std::byte* const data = static_cast<std::byte*>(::operator new(bytes, kAlignment));
+  held_bytes += static_cast<int64_t>(bytes);
+  return data;
+}
+
+void deallocate(std::byte* data, std::size_t bytes) {
+  ::operator delete(data, kAlignment);
+  held_bytes -= static_cast<int64_t>(bytes);
+}
+
+struct Arena {
+  std::byte* data = nullptr;
+  std::size_t capacity = 0;
+  bool in_use = false;
+
+  void free() {
+    if (data != nullptr) deallocate(data, capacity);
+    data = nullptr;
+    capacity = 0;
+  }
+  ~Arena() { free(); }
+};
+
+thread_local Arena arena;
+
+}  // namespace
+
+Scratch::Scratch(std::size_t bytes) : data_(nullptr), bytes_(bytes), from_arena_(!arena.in_use) {
+  if (!from_arena_) {
+    data_ = allocate(bytes);
+    return;
+  }
+  if (arena.capacity < bytes) {
+    arena.free();
+    arena.data = allocate(bytes);
+    arena.capacity = bytes;
+  }
+  arena.in_use = true;
+  data_ = arena.data;
+}
+
+Scratch::~Scratch() {
+  if (!from_arena_) {
+    deallocate(data_, bytes_);
+    return;
+  }
+  arena.in_use = false;
+  if (arena.capacity > kRetainedScratchBytes) arena.free();
+}
+
+int64_t scratch_bytes() { return held_bytes; }
+
+void release_memory() {
+  if (!arena.in_use) arena.free();
+}
+
+}  // namespace convolt

@@ -1,0 +1,76 @@
+"""Fast 2-D convolution and pooling for NumPy arrays, forward and backward.
+
+The operators are in :mod:`convolt.functional` and, all of them, here; :mod:`convolt.reference`
+defines them in pure NumPy. :mod:`convolt.layers`, :mod:`convolt.optim` and :mod:`convolt.models`
+are a CNN on top.
+"""
+
+from __future__ import annotations
+
+from convolt import _core
+from convolt.config import (
+    build_info,
+    get_num_threads,
+    num_threads,
+    release_memory,
+    scratch_bytes,
+    set_isa,
+    set_num_threads,
+)
+from convolt.functional import (
+    Conv2dGradients,
+    avg_pool2d,
+    avg_pool2d_backward,
+    col2im,
+    conv2d,
+    conv2d_backward,
+    conv_output_size,
+    conv_transpose2d,
+    conv_transpose2d_backward,
+    fold,
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+    im2col,
+    max_pool2d,
+    max_pool2d_backward,
+    min_pool2d,
+    min_pool2d_backward,
+    pool_output_size,
+    unfold,
+)
+
+__version__ = _core.__version__
+
+__all__ = [
+    "Conv2dGradients",
+    "__version__",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "build_info",
+    "col2im",
+    "conv2d",
+    "conv2d_backward",
+    "conv_output_size",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "fold",
+    "get_num_threads",
+    "global_avg_pool2d",
+    "global_avg_pool2d_backward",
+    "global_max_pool2d",
+    "global_max_pool2d_backward",
+    "im2col",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "min_pool2d",
+    "min_pool2d_backward",
+    "num_threads",
+    "pool_output_size",
+    "release_memory",
+    "scratch_bytes",
+    "set_isa",
+    "set_num_threads",
+    "unfold",
+]

@@ -1,0 +1,312 @@
+"""Convolutions over the compiled engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from convolt import _core
+from convolt._arguments import (
+    Conv2dGradients,
+    Padding,
+    Pair,
+    check_needs,
+    pair,
+    resolve_conv,
+    resolve_padding,
+    resolve_transpose,
+)
+from convolt._arrays import check_output, operand, optional_operand
+from convolt._checks import GRADIENTS, check_activation, check_image, check_kernel
+from convolt._padding import integer
+
+
+def conv2d(
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any] | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    activation: str | None = None,
+    algorithm: str = "auto",
+    strict: bool = False,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Convolve a batch of images (cross-correlation, as in every CNN library).
+
+    ``y[n, o, i, j] = bias[o] + sum(weight[o, c, k, l] * x[n, c, i*stride + k*dilation - top,
+    j*stride + l*dilation - left])`` over c, k, l, where `x` is zero in the padding.
+
+    Parameters
+    ----------
+    x : ndarray
+        Images (N, C, H, W), float32 or float64.
+    weight : ndarray
+        Filters (OC, C/groups, KH, KW), of the same dtype.
+    bias : ndarray, optional
+        (OC,), of the same dtype.
+    stride, padding, dilation : optional
+        See :mod:`convolt.functional`. Where the stride does not divide, the rest of the image is
+        ignored.
+    groups : int, optional
+        Output channels of group g see the input channels of group g only; ``groups=C`` is a
+        depthwise convolution.
+    activation : {None, "relu"}, optional
+        Applied to the result on its way to memory.
+    algorithm : {"auto", "gemm"}, optional
+        "gemm" is the implicit matrix product; "auto", the default, is the fastest for the shape.
+    strict : bool, optional
+        Raise a ``ValueError`` where the stride does not divide.
+    out : ndarray, optional
+        Where to write the result.
+
+    Returns
+    -------
+    ndarray
+        (N, OC, OH, OW), see :func:`convolt.conv_output_size`.
+
+    Notes
+    -----
+    Implicit GEMM: the columns of im2col [1]_ are packed block by block out of the image and
+    multiplied by a register-blocked kernel [2]_; no column matrix is stored. The result has the
+    same bits for any number of threads, and for an image alone or in a batch.
+
+    References
+    ----------
+    .. [1] K. Chellapilla, S. Puri, P. Simard, "High Performance Convolutional Neural Networks for
+       Document Processing", IWFHR 2006.
+    .. [2] F. Van Zee, R. van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS
+       Functionality", ACM TOMS 41(3), 2015.
+
+    Examples
+    --------
+    >>> import numpy as np, convolt
+    >>> x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    >>> convolt.conv2d(x, np.ones((1, 1, 3, 3), np.float32))
+    array([[[[45., 54.],
+             [81., 90.]]]], dtype=float32)
+    """
+    function = "conv2d"
+    x = operand(x, "x", function)
+    weight = operand(weight, "weight", function, like=x)
+    bias = optional_operand(bias, "bias", function, like=x)
+    check_image(x, "x", function)
+    check_kernel(weight, "OC, C/groups", function)
+    steps = pair(stride, "stride", function)
+    dilations = pair(dilation, "dilation", function)
+    size = (x.shape[2], x.shape[3])
+    kernel = (weight.shape[2], weight.shape[3])
+    if strict:
+        resolve_conv(size, kernel, steps, padding, dilations, function, strict=True)
+    pads = resolve_padding(padding, size, kernel, steps, dilations, function)
+    groups = integer(groups, "groups", function, minimum=1)
+    check_activation(activation, function)
+    check_output(out, function, x=x, weight=weight, bias=bias)
+    relu = activation == "relu"
+    return _core.conv2d_forward(
+        x, weight, bias, steps, pads, dilations, groups, relu, algorithm, out
+    )
+
+
+def conv2d_backward(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    needs: Iterable[str] = GRADIENTS,
+    algorithm: str = "auto",
+) -> Conv2dGradients:
+    """Compute the gradients of :func:`conv2d`.
+
+    Parameters
+    ----------
+    dy : ndarray
+        Gradient of the output, (N, OC, OH, OW).
+    x, weight : ndarray
+        What the forward pass was given.
+    stride, padding, dilation, groups, algorithm : optional
+        As in the forward pass.
+    needs : iterable of {"dx", "dweight", "dbias"}, optional
+        Which gradients to compute.
+
+    Returns
+    -------
+    Conv2dGradients
+        ``(dx, dweight, dbias)`` in the shapes of `x`, `weight` and the bias; ``None`` for what was
+        not asked.
+
+    Notes
+    -----
+    dx is a convolution of `dy` with the flipped filters, one for each of the phases of the stride;
+    dweight is a matrix product over all pixels of the batch. The same bits for any number of
+    threads.
+
+    Examples
+    --------
+    >>> import numpy as np, convolt
+    >>> x = np.ones((1, 1, 3, 3)); weight = np.ones((1, 1, 2, 2))
+    >>> gradients = convolt.conv2d_backward(np.ones((1, 1, 2, 2)), x, weight, needs=["dx"])
+    >>> gradients.dx[0, 0]
+    array([[1., 2., 1.],
+           [2., 4., 2.],
+           [1., 2., 1.]])
+    """
+    function = "conv2d_backward"
+    x = operand(x, "x", function)
+    dy = operand(dy, "dy", function, like=x)
+    weight = operand(weight, "weight", function, like=x)
+    check_image(x, "x", function)
+    check_kernel(weight, "OC, C/groups", function)
+    steps = pair(stride, "stride", function)
+    dilations = pair(dilation, "dilation", function)
+    size = (x.shape[2], x.shape[3])
+    kernel = (weight.shape[2], weight.shape[3])
+    pads = resolve_padding(padding, size, kernel, steps, dilations, function)
+    groups = integer(groups, "groups", function, minimum=1)
+    wanted = check_needs(needs, function)
+    flags = tuple(name in wanted for name in GRADIENTS)
+    gradients = _core.conv2d_backward(
+        dy, x, weight, steps, pads, dilations, groups, flags, algorithm
+    )
+    return Conv2dGradients(*gradients)
+
+
+def _resolve_transpose(
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    stride: Pair,
+    padding: Padding,
+    output_padding: Pair,
+    dilation: Pair,
+    groups: int,
+    function: str,
+) -> tuple[Any, ...]:
+    """Return stride, padding, dilation, groups and output size as the engine takes them."""
+    check_image(x, "x", function)
+    check_kernel(weight, "C, OC/groups", function)
+    steps = pair(stride, "stride", function)
+    dilations = pair(dilation, "dilation", function)
+    extra = pair(output_padding, "output_padding", function, minimum=0)
+    size = (x.shape[2], x.shape[3])
+    kernel = (weight.shape[2], weight.shape[3])
+    pads, output = resolve_transpose(size, kernel, steps, padding, dilations, extra, function)
+    return steps, pads, dilations, integer(groups, "groups", function, minimum=1), output
+
+
+def conv_transpose2d(
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any] | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    output_padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]:
+    """Apply the transpose of a convolution, also called a fractionally strided convolution.
+
+    Every pixel of `x` adds its multiple of the filter to the output, `stride` apart.
+
+    Parameters
+    ----------
+    x : ndarray
+        Images (N, C, H, W), float32 or float64.
+    weight : ndarray
+        Filters (C, OC/groups, KH, KW), of the same dtype: the weight of the convolution from OC to C
+        channels whose transpose this is.
+    bias : ndarray, optional
+        (OC,), of the same dtype.
+    stride, padding, dilation, groups : optional
+        Those of that convolution: padding makes the output smaller. With "same", "same_upper" and
+        "same_lower" the output is H·stride x W·stride.
+    output_padding : int or (int, int), optional
+        Rows and columns more at the end, fewer than the stride or the dilation.
+    out : ndarray, optional
+        Where to write the result.
+
+    Returns
+    -------
+    ndarray
+        (N, OC, OH, OW), OH = (H - 1)·stride - top - bottom + dilation·(KH - 1) + 1 + output_padding.
+
+    References
+    ----------
+    V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", arXiv:1603.07285.
+
+    Examples
+    --------
+    >>> import numpy as np, convolt
+    >>> x = np.array([[[[1.0, 2.0]]]])
+    >>> convolt.conv_transpose2d(x, np.ones((1, 1, 1, 3)), stride=2)
+    array([[[[1., 1., 3., 2., 2.]]]])
+    """
+    function = "conv_transpose2d"
+    x = operand(x, "x", function)
+    weight = operand(weight, "weight", function, like=x)
+    bias = optional_operand(bias, "bias", function, like=x)
+    arguments = _resolve_transpose(
+        x, weight, stride, padding, output_padding, dilation, groups, function
+    )
+    check_output(out, function, x=x, weight=weight, bias=bias)
+    return _core.conv_transpose2d_forward(x, weight, bias, *arguments, out)
+
+
+def conv_transpose2d_backward(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    output_padding: Pair = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    needs: Iterable[str] = GRADIENTS,
+) -> Conv2dGradients:
+    """Compute the gradients of :func:`conv_transpose2d`.
+
+    Parameters
+    ----------
+    dy : ndarray
+        Gradient of the output, (N, OC, OH, OW).
+    x, weight : ndarray
+        What the forward pass was given.
+    stride, padding, output_padding, dilation, groups : optional
+        As in the forward pass.
+    needs : iterable of {"dx", "dweight", "dbias"}, optional
+        Which gradients to compute.
+
+    Returns
+    -------
+    Conv2dGradients
+        ``(dx, dweight, dbias)``; ``None`` for what was not asked.
+
+    Examples
+    --------
+    >>> import numpy as np, convolt
+    >>> x = np.ones((1, 1, 1, 2)); weight = np.ones((1, 1, 1, 3))
+    >>> dy = np.arange(5.0).reshape(1, 1, 1, 5)
+    >>> convolt.conv_transpose2d_backward(dy, x, weight, stride=2).dx
+    array([[[[3., 9.]]]])
+    """
+    function = "conv_transpose2d_backward"
+    x = operand(x, "x", function)
+    dy = operand(dy, "dy", function, like=x)
+    weight = operand(weight, "weight", function, like=x)
+    arguments = _resolve_transpose(
+        x, weight, stride, padding, output_padding, dilation, groups, function
+    )
+    wanted = check_needs(needs, function)
+    flags = tuple(name in wanted for name in GRADIENTS)
+    return Conv2dGradients(*_core.conv_transpose2d_backward(dy, x, weight, *arguments, flags))

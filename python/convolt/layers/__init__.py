@@ -1,0 +1,42 @@
+"""Layers with a forward and a backward pass, each a few lines over the operators of convolt.
+
+A layer keeps what its backward pass needs from the latest call of ``forward``, gives its parameters
+and their gradients by name, and never changes an array that it is given. Every layer that needs an
+operator takes it from `backend`, a module with the functions of `convolt.functional`:
+`convolt.reference` makes of the same network one in pure NumPy.
+
+Examples
+--------
+>>> import numpy as np
+>>> from convolt.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+>>> network = Sequential(
+...     Conv2d(1, 4, 3, padding=1, rng=0), ReLU(), MaxPool2d(2), Flatten(), Linear(64, 10, rng=1)
+... )
+>>> y = network(np.ones((5, 1, 8, 8), dtype=np.float32))
+>>> y.shape
+(5, 10)
+>>> network.backward(np.ones_like(y)).shape
+(5, 1, 8, 8)
+>>> sorted(network.gradients())
+['0.bias', '0.weight', '4.bias', '4.weight']
+"""
+
+from convolt.layers.activation import ReLU
+from convolt.layers.base import Flatten, Layer, Sequential
+from convolt.layers.loss import SoftmaxCrossEntropy
+from convolt.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, MinPool2d
+from convolt.layers.weighted import Conv2d, Linear
+
+__all__ = [
+    "AvgPool2d",
+    "Conv2d",
+    "Flatten",
+    "GlobalAvgPool2d",
+    "Layer",
+    "Linear",
+    "MaxPool2d",
+    "MinPool2d",
+    "ReLU",
+    "Sequential",
+    "SoftmaxCrossEntropy",
+]

@@ -1,0 +1,115 @@
+"""What a layer is, and layers without operators."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Layer:
+    """What all layers have in common: no parameters, and nothing to go backward from."""
+
+    _saved: Any = None
+
+    def __call__(self, x: Array) -> Array:
+        """Return ``forward(x)``."""
+        return self.forward(x)
+
+    def forward(self, x: Array) -> Array:
+        """Return the output for the input `x`, and keep what `backward` will need."""
+        raise NotImplementedError
+
+    def backward(self, dy: Array) -> Array | None:
+        """Return the gradient with respect to the latest input, given that of the output.
+
+        Raises
+        ------
+        RuntimeError
+            If `forward` was not called before.
+        """
+        raise NotImplementedError
+
+    def parameters(self) -> dict[str, Array]:
+        """Return the trainable arrays by name: the arrays themselves, to be updated in place."""
+        return {}
+
+    def gradients(self) -> dict[str, Array]:
+        """Return the gradients of the latest `backward` under the names of `parameters`.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer has parameters and `backward` was not called before.
+        """
+        return {}
+
+    def _from_forward(self) -> Any:
+        if self._saved is None:
+            raise RuntimeError(f"{type(self).__name__}.backward: forward must be called before")
+        return self._saved
+
+
+class Sequential(Layer):
+    """Layers applied one after the other.
+
+    Parameters
+    ----------
+    *layers
+        In the order of the forward pass. The parameters of layer ``i`` are named ``"i.weight"`` and
+        ``"i.bias"``.
+    """
+
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = layers
+
+    def forward(self, x: Array) -> Array:
+        """Return the output of the last layer."""
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array) -> Array | None:
+        """Return the gradient of the input, None if the first layer does not compute it."""
+        gradient: Array | None = dy
+        for layer in reversed(self.layers):
+            if gradient is None:
+                raise RuntimeError(
+                    "Sequential.backward: needs_dx=False is for the first layer only, "
+                    f"got it behind a {type(layer).__name__}"
+                )
+            gradient = layer.backward(gradient)
+        return gradient
+
+    def parameters(self) -> dict[str, Array]:
+        """Return the parameters of all layers."""
+        return {
+            f"{i}.{name}": array
+            for i, layer in enumerate(self.layers)
+            for name, array in layer.parameters().items()
+        }
+
+    def gradients(self) -> dict[str, Array]:
+        """Return the gradients of all layers."""
+        return {
+            f"{i}.{name}": array
+            for i, layer in enumerate(self.layers)
+            for name, array in layer.gradients().items()
+        }
+
+
+class Flatten(Layer):
+    """Make one row of each image: (N, C, H, W) to (N, C*H*W)."""
+
+    def forward(self, x: Array) -> Array:
+        """Return `x` as (N, the product of the other dimensions), a view where that is possible."""
+        self._saved = x.shape
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, dy: Array) -> Array:
+        """Return `dy` in the shape of the input."""
+        dx: Array = dy.reshape(self._from_forward())
+        return dx

@@ -1,0 +1,132 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from convolt import functional
+from convolt._padding import Padding, Pair
+from convolt.layers.base import Array, Layer
+
+
+class MaxPool2d(Layer):
+    """Largest value of each window, as `convolt.max_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, dilation, ceil_mode
+        As for `convolt.max_pool2d`; `stride` is `kernel_size` by default.
+    backend : module
+        Where the operators are taken from.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        ceil_mode: bool = False,
+        *,
+        backend: ModuleType = functional,
+    ) -> None:
+        self.backend = backend
+        self._window = (kernel_size, stride, padding, dilation, ceil_mode)
+
+    def forward(self, x: Array) -> Array:
+        """Return the maxima, and keep where they were."""
+        y: Array
+        y, indices = self.backend.max_pool2d(x, *self._window, return_indices=True)
+        self._saved = (indices, x.shape)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return each entry of `dy` at the place of its maximum."""
+        indices, shape = self._from_forward()
+        dx: Array = self.backend.max_pool2d_backward(dy, indices, shape, *self._window)
+        return dx
+
+
+class MinPool2d(MaxPool2d):
+    """Smallest value of each window, as `convolt.min_pool2d`; parameters as `MaxPool2d`."""
+
+    def forward(self, x: Array) -> Array:
+        """Return the minima, and keep where they were."""
+        y: Array
+        y, indices = self.backend.min_pool2d(x, *self._window, return_indices=True)
+        self._saved = (indices, x.shape)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return each entry of `dy` at the place of its minimum."""
+        indices, shape = self._from_forward()
+        dx: Array = self.backend.min_pool2d_backward(dy, indices, shape, *self._window)
+        return dx
+
+
+class AvgPool2d(Layer):
+    """Average of each window, as `convolt.avg_pool2d`.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        As for `convolt.avg_pool2d`; `stride` is `kernel_size` by default.
+    backend : module
+        Where the operators are taken from.
+    """
+
+    def __init__(
+        self,
+        kernel_size: Pair,
+        stride: Pair | None = None,
+        padding: Padding = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+        *,
+        backend: ModuleType = functional,
+    ) -> None:
+        self.backend = backend
+        self._window = (
+            kernel_size,
+            stride,
+            padding,
+            ceil_mode,
+            count_include_pad,
+            divisor_override,
+        )
+
+    def forward(self, x: Array) -> Array:
+        """Return the averages."""
+        self._saved = x.shape
+        y: Array = self.backend.avg_pool2d(x, *self._window)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return each entry of `dy` spread evenly over its window."""
+        dx: Array = self.backend.avg_pool2d_backward(dy, self._from_forward(), *self._window)
+        return dx
+
+
+class GlobalAvgPool2d(Layer):
+    """Average of each channel, (N, C, H, W) to (N, C, 1, 1), as `convolt.global_avg_pool2d`.
+
+    Parameters
+    ----------
+    backend : module
+        Where the operators are taken from.
+    """
+
+    def __init__(self, *, backend: ModuleType = functional) -> None:
+        self.backend = backend
+
+    def forward(self, x: Array) -> Array:
+        """Return the averages."""
+        self._saved = x.shape
+        y: Array = self.backend.global_avg_pool2d(x)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return each entry of `dy` spread evenly over its channel."""
+        dx: Array = self.backend.global_avg_pool2d_backward(dy, self._from_forward())
+        return dx

@@ -1,0 +1,289 @@
+"""Every layer against central differences, and what a layer promises to its caller."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convolt import functional, reference
+from convolt.layers import (
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    MaxPool2d,
+    MinPool2d,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+)
+from gradcheck import numerical_gradient
+
+BACKENDS = pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
+DOUBLE = {"dtype": np.float64, "rng": 3}
+
+# With its operators taken from a backend; each for an input of (2, 4, 6, 5).
+LAYERS = {
+    "conv": lambda b: Conv2d(4, 3, 3, backend=b, **DOUBLE),
+    "conv geometry": lambda b: Conv2d(
+        4, 6, (3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2), 2, backend=b, **DOUBLE
+    ),
+    "conv depthwise": lambda b: Conv2d(4, 4, 3, padding="same", groups=4, backend=b, **DOUBLE),
+    "conv without bias": lambda b: Conv2d(4, 2, 2, bias=False, backend=b, **DOUBLE),
+    "max pool": lambda b: MaxPool2d(2, backend=b),
+    "max pool overlapping": lambda b: MaxPool2d(3, 2, 1, ceil_mode=True, backend=b),
+    "max pool dilated": lambda b: MaxPool2d(2, 1, 0, (2, 3), backend=b),
+    "min pool": lambda b: MinPool2d(3, 1, 1, backend=b),
+    "average pool": lambda b: AvgPool2d(2, backend=b),
+    "average pool overhang": lambda b: AvgPool2d(3, 2, 1, True, False, backend=b),
+    "average pool divisor": lambda b: AvgPool2d((2, 3), 1, divisor_override=5, backend=b),
+    "global average": lambda b: GlobalAvgPool2d(backend=b),
+    "flatten": lambda b: Flatten(),
+    "relu": lambda b: ReLU(),
+    "linear": lambda b: Sequential(Flatten(), Linear(120, 3, **DOUBLE)),
+    "linear without bias": lambda b: Sequential(Flatten(), Linear(120, 2, bias=False, **DOUBLE)),
+    "sequential": lambda b: Sequential(
+        Conv2d(4, 2, 3, backend=b, **DOUBLE), ReLU(), MaxPool2d(2, 1, backend=b), Flatten()
+    ),
+}
+EVERY_LAYER = pytest.mark.parametrize("make_layer", LAYERS.values(), ids=LAYERS)
+
+
+def image(dtype: type = np.float64) -> np.ndarray:
+    """Return an image whose values are all far from each other and from zero.
+
+    No step of a central difference then crosses a kink of ReLU or of a maximum.
+    """
+    values = np.random.default_rng(0).permutation(np.arange(-120, 120, dtype=dtype))
+    return (values + 0.5).reshape(2, 4, 6, 5) / 64
+
+
+@BACKENDS
+@EVERY_LAYER
+def test_gradients_are_those_of_central_differences(make_layer, backend):
+    layer, x = make_layer(backend), image()
+    dy = np.random.default_rng(1).standard_normal(layer(x).shape)
+
+    def weighted_sum() -> float:
+        return float((layer(x) * dy).sum())
+
+    dx = layer.backward(dy)
+    np.testing.assert_allclose(dx, numerical_gradient(weighted_sum, x), rtol=1e-6, atol=1e-7)
+    gradients = layer.gradients()
+    assert gradients.keys() == layer.parameters().keys()
+    for name, parameter in layer.parameters().items():
+        expected = numerical_gradient(weighted_sum, parameter)
+        np.testing.assert_allclose(gradients[name], expected, rtol=1e-6, atol=1e-7, err_msg=name)
+
+
+@EVERY_LAYER
+def test_arguments_are_left_unchanged(make_layer):
+    layer, x = make_layer(functional), image()
+    x.flags.writeable = False
+    dy = np.ones_like(layer(x))
+    dy.flags.writeable = False
+    layer.backward(dy)
+    np.testing.assert_array_equal(x, image())
+    assert (dy == 1).all()
+
+
+@EVERY_LAYER
+def test_backward_before_forward_is_refused(make_layer):
+    layer = make_layer(functional)
+    with pytest.raises(RuntimeError, match=r"\w+\.backward: forward must be called before"):
+        layer.backward(image())
+
+
+@EVERY_LAYER
+def test_an_empty_batch_passes_through(make_layer):
+    layer = make_layer(functional)
+    dy = layer(image()[:0])
+    assert len(dy) == 0
+    assert layer.backward(dy).shape == (0, 4, 6, 5)
+    assert all((gradient == 0).all() for gradient in layer.gradients().values())
+
+
+@pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), Linear(1, 1)], ids=["conv", "linear"])
+def test_gradients_before_backward_are_refused(layer):
+    with pytest.raises(RuntimeError, match="gradients: backward must be called before"):
+        layer.gradients()
+
+
+@BACKENDS
+def test_needs_dx_false_gives_the_parameters_gradients_only(backend):
+    lazy, full = (Conv2d(4, 3, 3, needs_dx=n, backend=backend, **DOUBLE) for n in (False, True))
+    dy = np.ones_like(full(image()))
+    lazy(image())
+    assert lazy.backward(dy) is None
+    assert full.backward(dy) is not None
+    for name, gradient in full.gradients().items():
+        np.testing.assert_array_equal(lazy.gradients()[name], gradient)
+
+
+def test_needs_dx_false_behind_another_layer_is_refused():
+    network = Sequential(ReLU(), Conv2d(4, 3, 3, needs_dx=False, **DOUBLE))
+    y = network(image())
+    with pytest.raises(RuntimeError, match=r"needs_dx=False is for the first layer only, .* ReLU"):
+        network.backward(y)
+
+
+def test_sequential_names_the_layers_own_arrays():
+    conv, linear = Conv2d(4, 3, (6, 5), **DOUBLE), Linear(3, 2, bias=False, **DOUBLE)
+    parameters = Sequential(conv, Flatten(), linear).parameters()
+    assert list(parameters) == ["0.weight", "0.bias", "2.weight"]
+    assert parameters["0.weight"] is conv.weight
+    assert parameters["0.bias"] is conv.bias
+    assert parameters["2.weight"] is linear.weight
+
+
+def test_the_operators_come_from_the_backend():
+    called = []
+
+    class Recorder:
+        def __getattr__(self, name: str):
+            called.append(name)
+            return getattr(reference, name)
+
+    network = Sequential(
+        Conv2d(4, 4, 1, backend=Recorder(), **DOUBLE),
+        *(Pool(2, 1, backend=Recorder()) for Pool in (MaxPool2d, MinPool2d, AvgPool2d)),
+        GlobalAvgPool2d(backend=Recorder()),
+    )
+    network.backward(network(image()))
+    forward = ["conv2d", "max_pool2d", "min_pool2d", "avg_pool2d", "global_avg_pool2d"]
+    assert called == forward + [f"{name}_backward" for name in reversed(forward)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_network_keeps_its_dtype(dtype):
+    network = Sequential(
+        Conv2d(4, 3, 3, dtype=dtype),
+        ReLU(),
+        AvgPool2d(2, backend=functional),
+        Flatten(),
+        Linear(6, 2, dtype=dtype),
+    )
+    y = network(image().astype(dtype))
+    loss = SoftmaxCrossEntropy()
+    loss(y, np.array([0, 1]))
+    dx = network.backward(loss.backward())
+    arrays = [y, dx, *network.parameters().values(), *network.gradients().values()]
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
+
+
+@pytest.mark.parametrize(
+    ("weight_init", "expected"),
+    [("he", np.sqrt(2 / 200)), ("xavier", np.sqrt(2 / 600)), (0.25, 0.25), (0, 0)],
+)
+@pytest.mark.parametrize(
+    "make", [lambda **k: Conv2d(16, 32, 5, groups=2, **k), lambda **k: Linear(200, 400, **k)]
+)
+def test_weights_have_the_deviation_that_is_asked_for(make, weight_init, expected):
+    # Both have fan_in 200 and fan_out 400, and enough weights for a deviation within 5 %.
+    layer = make(weight_init=weight_init, rng=0)
+    assert np.std(layer.weight) == pytest.approx(expected, rel=0.05)
+    assert abs(np.mean(layer.weight)) <= 0.05 * expected
+    assert (layer.bias == 0).all()
+
+
+def test_one_seed_gives_one_weight_in_both_dtypes():
+    single, double = (Linear(5, 4, dtype=dtype, rng=7) for dtype in (np.float32, np.float64))
+    np.testing.assert_array_equal(single.weight, double.weight.astype(np.float32))
+    generator = np.random.default_rng(7)
+    np.testing.assert_array_equal(Linear(5, 4, rng=generator).weight, single.weight)
+    assert (Linear(5, 4, rng=generator).weight != single.weight).any()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: Conv2d(3, 4, 3, groups=2), ValueError, "groups must divide .* got groups=2 for 3"),
+        (lambda: Conv2d(0, 4, 3), ValueError, "Conv2d: in_channels must be at least 1, got 0"),
+        (lambda: Conv2d(1, 4, 2.5), TypeError, "Conv2d: kernel_size must be .* got 2.5"),
+        (lambda: Conv2d(1, 4, 3, dtype=int), TypeError, "dtype must be float32 or .* got int64"),
+        (lambda: Linear(3, True), TypeError, "Linear: out_features must be an int.*, got True"),
+        (lambda: Linear(3, 4, weight_init="hi"), ValueError, "weight_init must be .* got 'hi'"),
+        (lambda: Linear(3, 4, weight_init=-1.0), ValueError, r"weight_init must be .* got -1\.0"),
+    ],
+)
+def test_bad_constructor_arguments_are_named(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_linear_says_what_input_it_expects():
+    layer = Linear(120, 3)
+    with pytest.raises(ValueError, match=r"\(N, 120\), got \(2, 4, 6, 5\); a Flatten layer"):
+        layer(image(np.float32))
+    with pytest.raises(ValueError, match=r"x must have shape \(N, 120\), got \(2, 7\)"):
+        layer(np.zeros((2, 7), np.float32))
+    with pytest.raises(TypeError, match="x must be float32 as the weight, got float64"):
+        layer(np.zeros((2, 120)))
+
+
+def test_the_base_layer_has_no_passes():
+    with pytest.raises(NotImplementedError):
+        Layer().forward(image())
+    with pytest.raises(NotImplementedError):
+        Layer().backward(image())
+
+
+LABELS = np.array([2, 0, 1, 2])
+
+
+def scores() -> np.ndarray:
+    return np.random.default_rng(5).standard_normal((4, 3))
+
+
+def test_cross_entropy_is_its_definition():
+    softmax = np.exp(scores()) / np.exp(scores()).sum(axis=1, keepdims=True)
+    expected = -np.log(softmax[range(4), LABELS]).mean()
+    assert SoftmaxCrossEntropy()(scores(), LABELS) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("t", [LABELS, np.eye(3)[LABELS], LABELS.astype(np.uint8)])
+def test_cross_entropy_gradient_is_that_of_central_differences(t):
+    loss, x = SoftmaxCrossEntropy(), scores()
+    loss(x, t)
+    dx = loss.backward()
+    expected = numerical_gradient(lambda: loss(x, t), x)
+    np.testing.assert_allclose(dx, expected, rtol=1e-6, atol=1e-9)
+    loss(x, t)
+    np.testing.assert_allclose(loss.backward(3.0), 3 * dx, rtol=1e-12)
+
+
+def test_cross_entropy_of_huge_scores_is_finite():
+    loss = SoftmaxCrossEntropy()
+    x = np.array([[1e4, 0, -np.inf], [-1e4, 1e4, 0]])
+    assert loss(x, np.array([0, 0])) == pytest.approx(1e4)
+    np.testing.assert_allclose(loss.backward(), [[0, 0, 0], [-0.5, 0.5, 0]])
+
+
+def test_cross_entropy_of_an_empty_batch_is_zero():
+    loss = SoftmaxCrossEntropy()
+    assert loss(np.zeros((0, 3)), np.zeros(0, int)) == 0
+    assert loss.backward().shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("x", "t", "error", "message"),
+    [
+        (scores()[0], LABELS, ValueError, r"x must have shape \(N, classes\), got \(3,\)"),
+        (scores(), LABELS[:3], ValueError, r"t must have shape \(4,\) or \(4, 3\), got \(3,\)"),
+        (scores(), LABELS + 1, ValueError, "labels from 0 to 2, got 1 to 3"),
+        (scores(), LABELS - 1, ValueError, "labels from 0 to 2, got -1 to 1"),
+        (scores(), LABELS * 1.0, TypeError, "integer labels, got float64"),
+        (scores(), np.full((4, 3), 1 / 3), ValueError, "t must be one-hot"),
+        (scores(), np.ones((4, 3)), ValueError, "t must be one-hot"),
+    ],
+)
+def test_cross_entropy_refuses_what_is_no_label(x, t, error, message):
+    with pytest.raises(error, match=f"SoftmaxCrossEntropy: .*{message}"):
+        SoftmaxCrossEntropy()(x, t)
+
+
+def test_cross_entropy_backward_before_forward_is_refused():
+    with pytest.raises(RuntimeError, match=r"SoftmaxCrossEntropy\.backward: forward must be"):
+        SoftmaxCrossEntropy().backward()

@@ -1,0 +1,94 @@
+"""The optimizers against their formulas, written out step by step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from convolt.optim import SGD, Adam
+
+GRADIENTS = np.random.default_rng(0).standard_normal((5, 2, 3))
+
+
+def updated(optimizer, dtype=np.float64) -> np.ndarray:
+    """Return a parameter after five updates."""
+    params = {"w": np.ones((2, 3), dtype), "b": np.zeros(1, dtype)}
+    w = params["w"]
+    for gradient in GRADIENTS.astype(dtype):
+        optimizer.update(params, {"b": np.zeros(1, dtype), "w": gradient})
+    assert params["w"] is w
+    assert w.dtype == dtype
+    assert params["b"] == 0
+    return w
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_is_its_formula(momentum):
+    w, v = np.ones((2, 3)), np.zeros((2, 3))
+    for gradient in GRADIENTS:
+        v = momentum * v - 0.1 * gradient
+        w = w + v
+    np.testing.assert_allclose(updated(SGD(0.1, momentum)), w, rtol=1e-13)
+
+
+def test_adam_is_its_formula():
+    # A large eps, so that a mistake in how the corrections scale it shows.
+    lr, (beta1, beta2), eps = 0.1, (0.8, 0.95), 0.3
+    w, m, v = np.ones((2, 3)), np.zeros((2, 3)), np.zeros((2, 3))
+    for t, gradient in enumerate(GRADIENTS, 1):
+        m = beta1 * m + (1 - beta1) * gradient
+        v = beta2 * v + (1 - beta2) * gradient**2
+        w = w - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps)
+    np.testing.assert_allclose(updated(Adam(lr, (beta1, beta2), eps)), w, rtol=1e-12)
+
+
+def test_the_first_step_of_adam_is_lr_whatever_the_scale():
+    params = {"w": np.zeros(3)}
+    Adam(lr=0.01).update(params, {"w": np.array([1e-3, -5.0, 1e6])})
+    np.testing.assert_allclose(params["w"], [-0.01, 0.01, -0.01], rtol=1e-4)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_float32_stays_float32_and_near_float64(make):
+    np.testing.assert_allclose(updated(make(0.1), np.float32), updated(make(0.1)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_gradients_are_left_unchanged(make):
+    gradient = np.ones(3)
+    gradient.flags.writeable = False
+    optimizer = make()
+    for _ in range(2):
+        optimizer.update({"w": np.zeros(3)}, {"w": gradient})
+    assert (gradient == 1).all()
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_a_changed_learning_rate_holds_from_the_next_update_on(make):
+    optimizer, params = make(lr=1.0), {"w": np.zeros(1)}
+    optimizer.lr = 0.5
+    optimizer.update(params, {"w": np.ones(1)})
+    assert params["w"] == pytest.approx(-0.5)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_other_names_are_refused_before_anything_changes(make):
+    params = {"w": np.zeros(1), "b": np.zeros(1)}
+    with pytest.raises(ValueError, match=r"update: grads must .* \['b', 'w'\], got \['w'\]"):
+        make().update(params, {"w": np.ones(1)})
+    assert params["w"] == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(lr=0), "SGD: lr must be a positive number, got 0"),
+        (lambda: SGD(momentum=1), "SGD: momentum must be at least 0 and less than 1, got 1"),
+        (lambda: Adam(lr=float("nan")), "Adam: lr must be a positive number, got nan"),
+        (lambda: Adam(betas=(0.9, 1.5)), r"Adam: betas\[1\] must be .* got 1\.5"),
+        (lambda: Adam(eps=-1), "Adam: eps must be a positive number, got -1"),
+    ],
+)
+def test_bad_hyperparameters_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

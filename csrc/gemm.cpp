@@ -59,10 +59,14 @@ void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
   for (int64_t p = 0; p < blocks.panels; ++p, b += blocks.panel_pitch) {
     const PixelRun* const begin = target.runs + target.first_run[p];
     const PixelRun* const end = target.runs + target.first_run[p + 1];
-    const bool direct = target.x_stride == 1 && begin->length == kernels.nr;
+    const int64_t columns = (end - 1)->column + (end - 1)->length;
+    const GemmMicrokernel<T>* const tiles =
+        kernels.gemm_microkernels + (ceil_div(columns, kernels.lanes) - 1) * kernels.mr;
+    const bool direct =
+        target.x_stride == 1 && begin->length == columns && columns % kernels.lanes == 0;
     for (int64_t row = 0; row < blocks.rows; row += kernels.mr) {
       const int64_t used = std::min(kernels.mr, blocks.rows - row);
-      const GemmMicrokernel<T> microkernel = kernels.gemm_microkernels[used - 1];
+      const GemmMicrokernel<T> microkernel = tiles[used - 1];
       const T* const a = blocks.a + row * blocks.kc;
       T* const c = target.c + row * target.row_stride;
       Epilogue<T> own = epilogue;
@@ -79,14 +83,16 @@ void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
 
 template <typename T>
 GemmWorker<T>::GemmWorker(const KernelTable<T>& kernels, const Im2colView& view,
-                          const ColumnBlocks& blocks, int64_t k, Slicer& scratch)
+                          const ColumnBlocks& blocks, const WeightView<T>& a, bool packs_a,
+                          Slicer& scratch)
     : kernels_(kernels),
-      kc_(even_block(k, kernels.kc)),
+      kc_(even_block(a.columns(), kernels.kc)),
       panel_pitch_(kc_ * kernels.nr + kernels.lanes),  // the slack of gather_taps
       columns_(view, blocks, kernels.nr, scratch) {
   const int64_t panels = ceil_div(blocks.size, kernels.nr);
   padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.lanes));
   packed_b_ = scratch.take<T>(panels * panel_pitch_);
+  packed_a_ = scratch.take<T>(packs_a ? std::min(kernels.mc, round_up(a.rows, kernels.mr)) * kc_ : 0);
   tile_ = scratch.take<T>(kernels.mr * kernels.nr);
   store_runs_ = scratch.take<PixelRun>(panels + blocks.size / view.grid_w + 2);
   first_store_run_ = scratch.take<int64_t>(panels + 1);
@@ -97,29 +103,33 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
                         int64_t row_begin, int64_t row_end) {
   columns_.prepare(first_column, columns);
   find_store_runs(problem.c, first_column, columns, kernels_.nr, store_runs_, first_store_run_);
+  const int64_t k = problem.a.columns();
   int64_t k_begin = 0;
   do {  // once for k = 0 as well: C is then the bias
-    const int64_t k_count = std::min(kc_, problem.k - k_begin);
-    const bool last = k_begin + k_count == problem.k;
+    const int64_t k_count = std::min(kc_, k - k_begin);
+    const bool last = k_begin + k_count == k;
     columns_.pack(kernels_, problem.image, k_begin, k_begin + k_count, padded_, packed_b_,
                   panel_pitch_, kernels_.nr);
     for (int64_t row = row_begin; row < row_end && !stop_requested(); row += kernels_.mc) {
+      const int64_t rows = std::min(kernels_.mc, row_end - row);
+      const T* a = packed_a_;
+      if (problem.packed_a != nullptr) {
+        a = problem.packed_a + packed_a_offset(kernels_, problem.a, k_begin, k_count, row);
+      } else {
+        problem.a.pack(kernels_, row, row + rows, k_begin, k_count, packed_a_);
+      }
+      const PackedBlocks<T> blocks = {
+          a, rows, packed_b_, columns_.panel_count(), panel_pitch_, k_count};
       const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride,
                                     problem.c.row_stride, problem.c.x_stride, store_runs_,
                                     first_store_run_};
-      const Epilogue<T> epilogue = {
-          last && problem.bias != nullptr ? problem.bias + row : nullptr, k_begin > 0,
-          last && problem.relu};
-      const PackedBlocks<T> blocks = {problem.a.panel(k_begin, k_count, row),
-                                      std::min(kernels_.mc, row_end - row),
-                                      packed_b_,
-                                      columns_.panel_count(),
-                                      panel_pitch_,
-                                      k_count};
+      const bool biased = last && problem.bias != nullptr;
+      const Epilogue<T> epilogue = {biased ? problem.bias + row : nullptr, k_begin > 0,
+                                    last && problem.relu};
       macro_kernel(kernels_, blocks, target, epilogue, tile_);
     }
     k_begin += k_count;
-  } while (k_begin < problem.k && !stop_requested());
+  } while (k_begin < k && !stop_requested());
 }
 
 template class GemmWorker<float>;

@@ -5,6 +5,7 @@
 
 #include "im2col_view.h"
 #include "kernel_table.h"
+#include "weight_view.h"
 
 namespace convolt {
 
@@ -24,41 +25,37 @@ struct OutputGrid {
 // and with it the order of every sum.
 int64_t even_block(int64_t total, int64_t largest);
 
-// A as the loops read it: for each block of k, panels of MR rows, k * MR + i in each.
-template <typename T>
-struct PackedA {
-  const T* data;
-  int64_t rows;  // m
-  int64_t rows_padded;
-
-  const T* panel(int64_t k_begin, int64_t k_count, int64_t row) const {
-    return data + k_begin * rows_padded + row * k_count;
-  }
-};
-
-template <typename T>
-int64_t packed_a_elements(const KernelTable<T>& kernels, int64_t m, int64_t k) {
-  return round_up(m, kernels.mr) * k;
-}
-
-// C = A B + bias, with A packed and B packed on the way, for one block of columns and the rows
-// [row_begin, row_end) of A, multiples of MR: the work of one task.
+// C = A B + bias, then the activation. `packed_a` holds all of A where many tasks share it: for each block
+// of k the panels of MR rows, see packed_a_offset; null where each task packs what it needs.
 template <typename T>
 struct GemmProblem {
-  int64_t m, k;
-  PackedA<T> a;
+  WeightView<T> a;
+  const T* packed_a;
   const T* image;
   OutputGrid<T> c;
   const T* bias;  // null: none
   bool relu;
 };
 
+template <typename T>
+int64_t packed_a_elements(const KernelTable<T>& kernels, const WeightView<T>& a) {
+  return round_up(a.rows, kernels.mr) * a.columns();
+}
+
+// Where the panel of `row`, a multiple of MR, begins in the block of k that starts at k_begin.
+template <typename T>
+int64_t packed_a_offset(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t k_begin,
+                        int64_t k_count, int64_t row) {
+  return k_begin * round_up(a.rows, kernels.mr) + row * k_count;
+}
+
 // What one thread needs: reused for each of its tasks.
 template <typename T>
 class GemmWorker {
  public:
   GemmWorker(const KernelTable<T>& kernels, const Im2colView& view, const ColumnBlocks& blocks,
-             int64_t k, Slicer& scratch);
+             const WeightView<T>& a, bool packs_a, Slicer& scratch);
+  // One block of columns, and the rows [row_begin, row_end) of A, multiples of MR: one task.
   void run(const GemmProblem<T>& problem, int64_t first_column, int64_t columns, int64_t row_begin,
            int64_t row_end);
 
@@ -68,6 +65,7 @@ class GemmWorker {
   ColumnBlock columns_;
   T* padded_;
   T* packed_b_;
+  T* packed_a_;
   T* tile_;
   PixelRun* store_runs_;
   int64_t* first_store_run_;

@@ -11,41 +11,23 @@
 namespace convolt {
 namespace {
 
-// A[row][(channel, ty, tx)] = data[row * row_stride + channel * channel_stride + first_tap
-//                                  + ty * tap_stride_h + tx * tap_stride_w]
-template <typename T>
-struct WeightView {
-  const T* data;
-  int64_t row_stride, channel_stride;
-  int64_t taps_h, taps_w;
-  int64_t first_tap, tap_stride_h, tap_stride_w;
-
-  int64_t taps() const { return taps_h * taps_w; }
-  bool rows_contiguous() const {
-    return channel_stride == taps() && first_tap == 0 && tap_stride_w == 1 &&
-           tap_stride_h == taps_w;
-  }
-  int64_t offset(int64_t k) const {
-    const int64_t tap = k % taps();
-    return k / taps() * channel_stride + first_tap + tap / taps_w * tap_stride_h +
-           tap % taps_w * tap_stride_w;
-  }
-};
-
 // One product for each group: what the passes differ in.
 template <typename T>
 struct GroupedGemm {
   Im2colView view;
-  int64_t m, groups;
-  WeightView<T> weight;
-  const T* image;
-  OutputGrid<T> c;
-  const T* bias;
-  bool relu;
+  int64_t groups;
+  GemmProblem<T> first;  // of group 0
   // From group to group, in elements.
   int64_t weight_step, image_step, c_step;
 
-  int64_t k() const { return view.rows(); }
+  GemmProblem<T> of_group(int64_t group) const {
+    GemmProblem<T> problem = first;
+    problem.a.data += group * weight_step;
+    problem.image += group * image_step;
+    problem.c.data += group * c_step;
+    if (problem.bias != nullptr) problem.bias += group * first.a.rows;
+    return problem;
+  }
 };
 
 // The split of the work. Nothing here changes a bit of the result: only the columns and rows of C are
@@ -54,6 +36,7 @@ struct GemmPlan {
   int threads;
   ColumnBlocks blocks;
   int64_t rows_per_task, row_parts;
+  bool prepack_a;
 
   int64_t tasks(int64_t groups) const { return groups * blocks.count * row_parts; }
 };
@@ -61,9 +44,10 @@ struct GemmPlan {
 template <typename T>
 GemmPlan plan_gemm(const KernelTable<T>& kernels, const GroupedGemm<T>& gemm) {
   const int64_t columns = gemm.view.columns();
-  const int threads =
-      threads_for(2.0 * static_cast<double>(gemm.m * gemm.groups) *
-                  static_cast<double>(std::max<int64_t>(gemm.k(), 1)) * static_cast<double>(columns));
+  const WeightView<T>& a = gemm.first.a;
+  const int threads = threads_for(2.0 * static_cast<double>(a.rows * gemm.groups) *
+                                  static_cast<double>(std::max<int64_t>(a.columns(), 1)) *
+                                  static_cast<double>(columns));
   // Four tasks a thread even out what the system takes; below four panels packing would not pay.
   constexpr int64_t kTasksPerThread = 4;
   constexpr int64_t kLeastPanels = 4;
@@ -72,35 +56,39 @@ GemmPlan plan_gemm(const KernelTable<T>& kernels, const GroupedGemm<T>& gemm) {
     const int64_t even = ceil_div(columns * gemm.groups, kTasksPerThread * threads);
     width = std::min(width, std::max(even, kLeastPanels * kernels.nr));
   }
-  GemmPlan result = {threads, ColumnBlocks(gemm.view, width, kernels.nr), 0, 1};
+  GemmPlan result = {threads, ColumnBlocks(gemm.view, width, kernels.nr), 0, 1, false};
   const int64_t tasks = std::max<int64_t>(result.blocks.count * gemm.groups, 1);
   if (tasks < threads) result.row_parts = ceil_div(threads, tasks);
   result.rows_per_task =
-      std::max(round_up(ceil_div(gemm.m, result.row_parts), kernels.mr), kernels.mr);
-  result.row_parts = ceil_div(gemm.m, result.rows_per_task);
+      std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
+  result.row_parts = ceil_div(a.rows, result.rows_per_task);
+  // Packing A for each block of columns costs some 3 % of the block's product; packing it beforehand
+  // costs a trip to memory.
+  constexpr int64_t kMostPackings = 2;
+  result.prepack_a = result.blocks.count > kMostPackings;
   return result;
 }
 
-// One panel of MR rows of A, all of k, block by block.
+// All of A for all groups, a panel of MR rows at a time.
 template <typename T>
-void pack_a_panel(const KernelTable<T>& kernels, const WeightView<T>& weight, int64_t m, int64_t k,
-                  int64_t row, T* packed) {
-  const int64_t kc = even_block(k, kernels.kc);
-  const int64_t rows = std::min(kernels.mr, m - row);
-  const int64_t rows_padded = round_up(m, kernels.mr);
-  const T* const src = weight.data + row * weight.row_stride;
-  for (int64_t k_begin = 0; k_begin < k; k_begin += kc) {
-    const int64_t k_count = std::min(kc, k - k_begin);
-    T* const dst = packed + k_begin * rows_padded + row * k_count;
-    if (weight.rows_contiguous()) {
-      kernels.interleave_rows(src + k_begin, weight.row_stride, rows, k_count, dst, kernels.mr);
-      continue;
+void prepack_a(const KernelTable<T>& kernels, const GroupedGemm<T>& gemm, T* packed) {
+  const WeightView<T>& a = gemm.first.a;
+  const int64_t elements = packed_a_elements(kernels, a);
+  const int64_t kc = even_block(a.columns(), kernels.kc);
+  const int64_t panels = ceil_div(a.rows, kernels.mr);
+  constexpr double kOperationsPerElement = 4;
+  const int threads =
+      threads_for(kOperationsPerElement * static_cast<double>(gemm.groups * elements));
+  parallel_for(gemm.groups * panels, threads, [&](int64_t task, int) {
+    const int64_t group = task / panels;
+    const int64_t row = task % panels * kernels.mr;
+    const WeightView<T> weight = gemm.of_group(group).a;
+    for (int64_t k = 0; k < a.columns(); k += kc) {
+      const int64_t count = std::min(kc, a.columns() - k);
+      weight.pack(kernels, row, std::min(row + kernels.mr, a.rows), k, count,
+                  packed + group * elements + packed_a_offset(kernels, a, k, count, row));
     }
-    for (int64_t i = 0; i < k_count; ++i) {
-      const T* const column = src + weight.offset(k_begin + i);
-      for (int64_t r = 0; r < rows; ++r) dst[i * kernels.mr + r] = column[r * weight.row_stride];
-    }
-  }
+  });
 }
 
 template <typename T>
@@ -108,43 +96,29 @@ void run_gemm(const GroupedGemm<T>& gemm) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const GemmPlan plan = plan_gemm(kernels, gemm);
   if (plan.tasks(gemm.groups) == 0) return;
-  const int64_t k = gemm.k();
-  const int64_t a_elements = packed_a_elements(kernels, gemm.m, k);
+  const WeightView<T>& a = gemm.first.a;
+  const int64_t a_elements = plan.prepack_a ? packed_a_elements(kernels, a) : 0;
 
   Slicer size;
   size.take<T>(gemm.groups * a_elements);
   const std::size_t shared = size.used();
-  GemmWorker<T>(kernels, gemm.view, plan.blocks, k, size);
+  GemmWorker<T>(kernels, gemm.view, plan.blocks, a, !plan.prepack_a, size);
   const std::size_t per_thread = size.used() - shared;
   const Scratch scratch(shared + per_thread * static_cast<std::size_t>(plan.threads));
-  T* const packed_a = Slicer(scratch.data()).take<T>(gemm.groups * a_elements);
-
-  const int64_t panels = ceil_div(gemm.m, kernels.mr);
-  constexpr double kOperationsPerElement = 4;
-  const int pack_threads =
-      threads_for(kOperationsPerElement * static_cast<double>(gemm.groups * a_elements));
-  parallel_for(gemm.groups * panels, pack_threads, [&](int64_t task, int) {
-    const int64_t group = task / panels;
-    WeightView<T> weight = gemm.weight;
-    weight.data += group * gemm.weight_step;
-    pack_a_panel(kernels, weight, gemm.m, k, task % panels * kernels.mr,
-                 packed_a + group * a_elements);
-  });
+  T* const packed_a = reinterpret_cast<T*>(scratch.data());
+  if (plan.prepack_a) prepack_a(kernels, gemm, packed_a);
 
   parallel_for(plan.tasks(gemm.groups), plan.threads, [&](int64_t task, int thread) {
     const int64_t part = task % plan.row_parts;
     const int64_t block = task / plan.row_parts % plan.blocks.count;
     const int64_t group = task / plan.row_parts / plan.blocks.count;
     Slicer slice(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
-    GemmWorker<T> worker(kernels, gemm.view, plan.blocks, k, slice);
-    GemmProblem<T> problem = {
-        gemm.m, k, {packed_a + group * a_elements, gemm.m, round_up(gemm.m, kernels.mr)},
-        gemm.image + group * gemm.image_step, gemm.c,
-        gemm.bias == nullptr ? nullptr : gemm.bias + group * gemm.m, gemm.relu};
-    problem.c.data += group * gemm.c_step;
+    GemmWorker<T> worker(kernels, gemm.view, plan.blocks, a, !plan.prepack_a, slice);
+    GemmProblem<T> problem = gemm.of_group(group);
+    problem.packed_a = plan.prepack_a ? packed_a + group * a_elements : nullptr;
     const int64_t row = part * plan.rows_per_task;
     worker.run(problem, plan.blocks.first(block), plan.blocks.columns(block), row,
-               std::min(gemm.m, row + plan.rows_per_task));
+               std::min(a.rows, row + plan.rows_per_task));
   });
 }
 
@@ -196,15 +170,17 @@ GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, co
   view.grid_h = v.pixels;
   view.grid_w = h.pixels;
   view.stride_h = view.stride_w = 1;
-  gemm.m = p.group_in_channels();
   gemm.groups = p.groups;
-  gemm.weight.row_stride = p.taps();
-  gemm.weight.channel_stride = p.group_in_channels() * p.taps();
-  gemm.weight.taps_h = view.taps_h;
-  gemm.weight.taps_w = view.taps_w;
-  gemm.weight.first_tap = v.last_tap * p.kernel_w + h.last_tap;
-  gemm.weight.tap_stride_h = -v.tap_step * p.kernel_w;
-  gemm.weight.tap_stride_w = -h.tap_step;
+  WeightView<T>& weight = gemm.first.a;
+  weight.rows = p.group_in_channels();
+  weight.channels = view.channels;
+  weight.row_stride = p.taps();
+  weight.channel_stride = p.group_in_channels() * p.taps();
+  weight.taps_h = view.taps_h;
+  weight.taps_w = view.taps_w;
+  weight.first_tap = v.last_tap * p.kernel_w + h.last_tap;
+  weight.tap_stride_h = -v.tap_step * p.kernel_w;
+  weight.tap_stride_w = -h.tap_step;
   gemm.weight_step = p.group_out_channels() * p.group_in_channels() * p.taps();
   gemm.image_step = p.group_out_channels() * p.out_pixels();
   gemm.c_step = p.group_in_channels() * p.in_pixels();
@@ -218,16 +194,17 @@ void gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* 
                   T* y) {
   GroupedGemm<T> gemm{};
   gemm.view = forward_view(p);
-  gemm.m = p.group_out_channels();
   gemm.groups = p.groups;
-  gemm.weight = {weight, gemm.view.rows(), p.taps(), p.kernel_h, p.kernel_w, 0, p.kernel_w, 1};
-  gemm.image = x;
-  gemm.c = {y, p.out_pixels(), p.out_channels * p.out_pixels(), p.out_w, 1, p.out_h, p.out_w};
-  gemm.bias = bias;
-  gemm.relu = relu;
-  gemm.weight_step = gemm.m * gemm.view.rows();
+  gemm.first.a = {weight,   p.group_out_channels(), p.group_in_channels(), gemm.view.rows(),
+                  p.taps(), p.kernel_h,             p.kernel_w,            0,
+                  p.kernel_w, 1};
+  gemm.first.image = x;
+  gemm.first.c = {y, p.out_pixels(), p.out_channels * p.out_pixels(), p.out_w, 1, p.out_h, p.out_w};
+  gemm.first.bias = bias;
+  gemm.first.relu = relu;
+  gemm.weight_step = p.group_out_channels() * gemm.view.rows();
   gemm.image_step = p.group_in_channels() * p.in_pixels();
-  gemm.c_step = gemm.m * p.out_pixels();
+  gemm.c_step = p.group_out_channels() * p.out_pixels();
   run_gemm(gemm);
 }
 
@@ -240,12 +217,12 @@ void gemm_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, co
     for (int64_t pw = 0; pw < std::min(w.stride_w, p.in_w); ++pw) {
       const PhaseAxis h = phase_axis(pw, p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
       GroupedGemm<T> gemm = backward_data_gemm<T>(p, v, h);
-      gemm.weight.data = weight;
-      gemm.image = dy;
-      gemm.c = {dx + ph * p.in_w + pw, p.in_pixels(), p.in_channels * p.in_pixels(),
+      gemm.first.a.data = weight;
+      gemm.first.image = dy;
+      gemm.first.c = {dx + ph * p.in_w + pw, p.in_pixels(), p.in_channels * p.in_pixels(),
                 w.stride_h * p.in_w,   w.stride_w,    v.pixels,
                 h.pixels};
-      gemm.bias = bias;
+      gemm.first.bias = bias;
       run_gemm(gemm);
     }
   }

@@ -18,7 +18,7 @@ struct Epilogue {
   bool relu;
 };
 
-// c[i * ldc + j] for i < rows, j < nr, from packed panels: a[k * mr + i], b[k * nr + j].
+// c[i * ldc + j] for i < rows, j < vectors * lanes, from packed panels: a[k * mr + i], b[k * nr + j].
 template <typename T>
 using GemmMicrokernel = void (*)(int64_t kc, const T* a, const T* b, T* c, int64_t ldc,
                                  const Epilogue<T>& epilogue);
@@ -103,7 +103,7 @@ struct KernelTable {
   // Register tile and blocks of the GEMM: kernels/gemm_microkernel.h has the arithmetic.
   int64_t mr, nr, lanes;
   int64_t kc, mc, nc;
-  const GemmMicrokernel<T>* gemm_microkernels;  // [rows - 1]: the tile's rows in use
+  const GemmMicrokernel<T>* gemm_microkernels;  // [(vectors - 1) * mr + rows - 1] in use
 
   // Copies the rows into `padded`; everything outside the image becomes `fill`.
   void (*pad_rows)(const PaddedRows& rows, const T* plane, T fill, T* padded);

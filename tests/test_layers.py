@@ -97,6 +97,17 @@ def test_backward_before_forward_is_refused(make_layer):
 
 
 @EVERY_LAYER
+def test_each_backward_needs_its_own_forward(make_layer):
+    layer = make_layer(functional)
+    dy = layer(image())
+    dx = layer.backward(dy)
+    with pytest.raises(RuntimeError, match="forward must be called before"):
+        layer.backward(dy)
+    np.testing.assert_array_equal(layer(image()), dy)
+    np.testing.assert_array_equal(layer.backward(dy), dx)
+
+
+@EVERY_LAYER
 def test_an_empty_batch_passes_through(make_layer):
     layer = make_layer(functional)
     dy = layer(image()[:0])

@@ -1,18 +1,20 @@
 // The inner kernel of every convolution: one register tile of C += A B.
 //
-//   for i < Rows, j < NR:   sum = sum over k < kc of  a[k * MR + i] * b[k * NR + j]
-//                           c[i * ldc + j] = epilogue(sum)          (kernel_table.h)
+//   for i < Rows, j < Vectors * lanes:
+//       sum = sum over k < kc of  a[k * MR + i] * b[k * NR + j]
+//       c[i * ldc + j] = epilogue(sum)                              (kernel_table.h)
 //
 //   A panel, MR rows of A:            B panel, NR columns of B:
 //     k = 0: a0 a1 .. a(MR-1)           k = 0: b0 b1 .. b(NR-1)
 //     k = 1: a0 a1 .. a(MR-1)           k = 1: b0 b1 .. b(NR-1)
 //
 // A is broadcast, B is loaded as vectors: with pixels as columns, rows of C are stored straight into
-// NCHW arrays. Rows is the number of panel rows in use, so that a ragged last tile (64 output
-// channels are ten tiles of six and one of four) costs what it computes. Ragged columns are the
-// caller's: it passes a tile of scratch as C (gemm.cpp).
+// NCHW arrays. Rows and Vectors are what is in use of the panels, so that a ragged tile (64 output
+// channels are ten tiles of six and one of four; 7 x 7 pixels are three panels of sixteen and one
+// pixel) costs what it computes. Columns that do not fill a vector are the caller's: it passes a tile
+// of scratch as C (gemm.cpp).
 //
-// The order of a sum is k ascending, whatever Rows, so every tile shape gives the same bits.
+// The order of a sum is k ascending, whatever the tile, so every tile gives the same bits.
 #pragma once
 
 #include "../kernel_table.h"
@@ -41,10 +43,10 @@ constexpr int kTileVectors = 2;
 template <typename T>
 constexpr int kTileColumns = kTileVectors * kLanes<T>;
 
-template <typename T>
+template <typename T, int Vectors>
 static inline void store_row(const Vec<T>* sums, T* c, const T* bias, const Epilogue<T>& epilogue) {
 #pragma GCC unroll 3
-  for (int v = 0; v < kTileVectors; ++v) {
+  for (int v = 0; v < Vectors; ++v) {
     Vec<T> sum = sums[v];
     T* const target = c + v * kLanes<T>;
     if (epilogue.accumulate) sum = load<T>(target) + sum;
@@ -55,19 +57,19 @@ static inline void store_row(const Vec<T>* sums, T* c, const T* bias, const Epil
 }
 
 // Its own function on purpose: inlined into a larger one, gcc spills the sums.
-template <typename T, int Rows>
+template <typename T, int Vectors, int Rows>
 [[gnu::noinline]] static void gemm_microkernel(int64_t kc, const T* a, const T* b, T* c,
                                                int64_t ldc, const Epilogue<T>& epilogue) {
-  Vec<T> sums[Rows][kTileVectors] = {};
+  Vec<T> sums[Rows][Vectors] = {};
   for (int64_t k = 0; k < kc; ++k) {
-    Vec<T> columns[kTileVectors];
+    Vec<T> columns[Vectors];
 #pragma GCC unroll 3
-    for (int v = 0; v < kTileVectors; ++v) columns[v] = load<T>(b + v * kLanes<T>);
+    for (int v = 0; v < Vectors; ++v) columns[v] = load<T>(b + v * kLanes<T>);
 #pragma GCC unroll 14
     for (int i = 0; i < Rows; ++i) {
       const Vec<T> weight = broadcast<T>(a[i]);
 #pragma GCC unroll 3
-      for (int v = 0; v < kTileVectors; ++v) {
+      for (int v = 0; v < Vectors; ++v) {
         sums[i][v] = multiply_add<T>(weight, columns[v], sums[i][v]);
       }
     }
@@ -76,24 +78,35 @@ template <typename T, int Rows>
   }
 #pragma GCC unroll 14
   for (int i = 0; i < Rows; ++i) {
-    store_row<T>(sums[i], c + i * ldc, epilogue.bias == nullptr ? nullptr : epilogue.bias + i,
-                 epilogue);
+    store_row<T, Vectors>(sums[i], c + i * ldc,
+                          epilogue.bias == nullptr ? nullptr : epilogue.bias + i, epilogue);
+  }
+}
+
+// The micro-kernels of every tile, [(vectors - 1) * MR + rows - 1].
+template <typename T>
+struct Microkernels {
+  GemmMicrokernel<T> tiles[kTileVectors * kTileRows];
+};
+
+template <typename T, int Tile = kTileVectors * kTileRows>
+static constexpr void add_microkernels(Microkernels<T>& kernels) {
+  if constexpr (Tile > 0) {
+    constexpr int kVectors = (Tile - 1) / kTileRows + 1, kRows = (Tile - 1) % kTileRows + 1;
+    kernels.tiles[Tile - 1] = gemm_microkernel<T, kVectors, kRows>;
+    add_microkernels<T, Tile - 1>(kernels);
   }
 }
 
 template <typename T>
-static constexpr GemmMicrokernel<T> kGemmMicrokernels[] = {
-    gemm_microkernel<T, 1>,  gemm_microkernel<T, 2>,  gemm_microkernel<T, 3>,
-    gemm_microkernel<T, 4>,  gemm_microkernel<T, 5>,  gemm_microkernel<T, 6>,
-#if defined(__AVX512F__) || defined(__aarch64__)
-    gemm_microkernel<T, 7>,  gemm_microkernel<T, 8>,
-#endif
-#if defined(__AVX512F__)
-    gemm_microkernel<T, 9>,  gemm_microkernel<T, 10>, gemm_microkernel<T, 11>,
-    gemm_microkernel<T, 12>, gemm_microkernel<T, 13>, gemm_microkernel<T, 14>,
-#endif
-};
-static_assert(sizeof(kGemmMicrokernels<float>) == kTileRows * sizeof(void*), "one for each row");
+static constexpr Microkernels<T> make_microkernels() {
+  Microkernels<T> kernels{};
+  add_microkernels(kernels);
+  return kernels;
+}
+
+template <typename T>
+static constexpr Microkernels<T> kMicrokernels = make_microkernels<T>();
 
 // The yardstick: as many independent chains as the tile has sums, nothing but multiply-adds.
 template <typename T>

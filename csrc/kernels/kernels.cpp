@@ -31,7 +31,7 @@ constexpr KernelTable<T> make_table() {
   table.kc = kBlockK<T>;
   table.mc = kBlockM<T>;
   table.nc = kBlockN<T>;
-  table.gemm_microkernels = kGemmMicrokernels<T>;
+  table.gemm_microkernels = kMicrokernels<T>.tiles;
   table.pad_rows = pad_rows<T>;
   table.gather_taps = gather_taps<T>;
   table.gather_taps_exact = gather_taps_exact<T>;

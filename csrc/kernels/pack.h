@@ -59,19 +59,21 @@ static void gather_taps_exact(const T* plane, const int64_t* tap_offsets, int64_
 template <typename T>
 static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
                             int64_t dst_stride) {
-  constexpr int64_t kBlock = kTransposeSize<T>;
-  const int64_t blocked_rows = rows - rows % kBlock;
-  const int64_t blocked_count = count - count % kBlock;
-  for (int64_t k = 0; k < blocked_count; k += kBlock) {
-    for (int64_t r = 0; r < blocked_rows; r += kBlock) {
-      transpose_block(src + r * row_stride + k, row_stride, dst + k * dst_stride + r, dst_stride);
+  const int64_t quads = rows - rows % kTransposeRows<T>;
+  const int64_t pairs = rows - rows % 2;
+  const int64_t blocked = count - count % kTransposeCount<T>;
+  for (int64_t k = 0; k < blocked; k += kTransposeCount<T>) {
+    const T* const from = src + k;
+    T* const to = dst + k * dst_stride;
+    for (int64_t r = 0; r < quads; r += kTransposeRows<T>) {
+      transpose_block(from + r * row_stride, row_stride, to + r, dst_stride);
     }
+    if (quads < pairs) transpose_pair(from + quads * row_stride, row_stride, to + quads, dst_stride);
   }
-  for (int64_t k = blocked_count; k < count; ++k) {
-    for (int64_t r = 0; r < blocked_rows; ++r) dst[k * dst_stride + r] = src[r * row_stride + k];
-  }
-  for (int64_t r = blocked_rows; r < rows; ++r) {
-    for (int64_t k = 0; k < count; ++k) dst[k * dst_stride + r] = src[r * row_stride + k];
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t k = r < pairs ? blocked : 0; k < count; ++k) {
+      dst[k * dst_stride + r] = src[r * row_stride + k];
+    }
   }
 }
 

@@ -86,23 +86,104 @@ static inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
 #endif
 }
 
-// Transposes a 4 x 4 (float) or 2 x 2 (double) block with 128-bit registers, which every ISA has:
-// dst[j * dst_stride + i] = src[i * src_stride + j].
+// dst[j * dst_stride + i] = src[i * src_stride + j] for a block of kTransposeRows x kTransposeCount:
+// 4 rows of floats or 2 of doubles, so that the columns are stored as 128 bits, which every ISA has.
 template <typename T>
-constexpr int kTransposeSize = 16 / static_cast<int>(sizeof(T));
+constexpr int kTransposeRows = 16 / static_cast<int>(sizeof(T));
+#if defined(__AVX2__)
+template <typename T>
+constexpr int kTransposeCount = 32 / static_cast<int>(sizeof(T));
+#else
+template <typename T>
+constexpr int kTransposeCount = 16 / static_cast<int>(sizeof(T));
+#endif
+
+#if defined(__AVX2__)
+
+static inline void store_halves(float* low, float* high, __m256 v) {
+  _mm_storeu_ps(low, _mm256_castps256_ps128(v));
+  _mm_storeu_ps(high, _mm256_extractf128_ps(v, 1));
+}
 
 static inline void transpose_block(const float* src, int64_t src_stride, float* dst,
                                    int64_t dst_stride) {
-#if defined(__SSE2__)
-  __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + src_stride);
-  __m128 r2 = _mm_loadu_ps(src + 2 * src_stride), r3 = _mm_loadu_ps(src + 3 * src_stride);
+  const __m256 r0 = _mm256_loadu_ps(src), r1 = _mm256_loadu_ps(src + src_stride);
+  const __m256 r2 = _mm256_loadu_ps(src + 2 * src_stride);
+  const __m256 r3 = _mm256_loadu_ps(src + 3 * src_stride);
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
+  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(r2, r3));
+  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(r2, r3));
+  float* const half = dst + 4 * dst_stride;
+  store_halves(dst, half, _mm256_castpd_ps(_mm256_unpacklo_pd(low01, low23)));
+  store_halves(dst + dst_stride, half + dst_stride,
+               _mm256_castpd_ps(_mm256_unpackhi_pd(low01, low23)));
+  store_halves(dst + 2 * dst_stride, half + 2 * dst_stride,
+               _mm256_castpd_ps(_mm256_unpacklo_pd(high01, high23)));
+  store_halves(dst + 3 * dst_stride, half + 3 * dst_stride,
+               _mm256_castpd_ps(_mm256_unpackhi_pd(high01, high23)));
+}
+
+// The same for two rows of floats.
+static inline void transpose_pair(const float* src, int64_t src_stride, float* dst,
+                                  int64_t dst_stride) {
+  const __m256 r0 = _mm256_loadu_ps(src), r1 = _mm256_loadu_ps(src + src_stride);
+  const __m256d low = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
+  const __m256d high = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
+  const __m128d pairs[4] = {_mm256_castpd256_pd128(low), _mm256_castpd256_pd128(high),
+                            _mm256_extractf128_pd(low, 1), _mm256_extractf128_pd(high, 1)};
+  for (int i = 0; i < 4; ++i, dst += 2 * dst_stride) {
+    _mm_storel_pd(reinterpret_cast<double*>(dst), pairs[i]);
+    _mm_storeh_pd(reinterpret_cast<double*>(dst + dst_stride), pairs[i]);
+  }
+}
+
+static inline void transpose_block(const double* src, int64_t src_stride, double* dst,
+                                   int64_t dst_stride) {
+  const __m256d r0 = _mm256_loadu_pd(src), r1 = _mm256_loadu_pd(src + src_stride);
+  const __m256d even = _mm256_unpacklo_pd(r0, r1), odd = _mm256_unpackhi_pd(r0, r1);
+  _mm_storeu_pd(dst, _mm256_castpd256_pd128(even));
+  _mm_storeu_pd(dst + dst_stride, _mm256_castpd256_pd128(odd));
+  _mm_storeu_pd(dst + 2 * dst_stride, _mm256_extractf128_pd(even, 1));
+  _mm_storeu_pd(dst + 3 * dst_stride, _mm256_extractf128_pd(odd, 1));
+}
+
+#elif defined(__SSE2__)
+
+static inline void transpose_block(const float* src, int64_t src_stride, float* dst,
+                                   int64_t dst_stride) {
+  const __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + src_stride);
+  const __m128 r2 = _mm_loadu_ps(src + 2 * src_stride), r3 = _mm_loadu_ps(src + 3 * src_stride);
   const __m128 low01 = _mm_unpacklo_ps(r0, r1), high01 = _mm_unpackhi_ps(r0, r1);
   const __m128 low23 = _mm_unpacklo_ps(r2, r3), high23 = _mm_unpackhi_ps(r2, r3);
   _mm_storeu_ps(dst, _mm_movelh_ps(low01, low23));
   _mm_storeu_ps(dst + dst_stride, _mm_movehl_ps(low23, low01));
   _mm_storeu_ps(dst + 2 * dst_stride, _mm_movelh_ps(high01, high23));
   _mm_storeu_ps(dst + 3 * dst_stride, _mm_movehl_ps(high23, high01));
+}
+
+static inline void transpose_pair(const float* src, int64_t src_stride, float* dst,
+                                  int64_t dst_stride) {
+  const __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + src_stride);
+  const __m128d pairs[2] = {_mm_castps_pd(_mm_unpacklo_ps(r0, r1)),
+                            _mm_castps_pd(_mm_unpackhi_ps(r0, r1))};
+  for (int i = 0; i < 2; ++i, dst += 2 * dst_stride) {
+    _mm_storel_pd(reinterpret_cast<double*>(dst), pairs[i]);
+    _mm_storeh_pd(reinterpret_cast<double*>(dst + dst_stride), pairs[i]);
+  }
+}
+
+static inline void transpose_block(const double* src, int64_t src_stride, double* dst,
+                                   int64_t dst_stride) {
+  const __m128d r0 = _mm_loadu_pd(src), r1 = _mm_loadu_pd(src + src_stride);
+  _mm_storeu_pd(dst, _mm_unpacklo_pd(r0, r1));
+  _mm_storeu_pd(dst + dst_stride, _mm_unpackhi_pd(r0, r1));
+}
+
 #elif defined(__aarch64__)
+
+static inline void transpose_block(const float* src, int64_t src_stride, float* dst,
+                                   int64_t dst_stride) {
   const float32x4_t r0 = vld1q_f32(src), r1 = vld1q_f32(src + src_stride);
   const float32x4_t r2 = vld1q_f32(src + 2 * src_stride), r3 = vld1q_f32(src + 3 * src_stride);
   const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1));
@@ -113,18 +194,49 @@ static inline void transpose_block(const float* src, int64_t src_stride, float* 
   vst1q_f32(dst + dst_stride, vreinterpretq_f32_f64(vtrn1q_f64(odd01, odd23)));
   vst1q_f32(dst + 2 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(even01, even23)));
   vst1q_f32(dst + 3 * dst_stride, vreinterpretq_f32_f64(vtrn2q_f64(odd01, odd23)));
-#else
-  for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) dst[j * dst_stride + i] = src[i * src_stride + j];
+}
+
+static inline void transpose_pair(const float* src, int64_t src_stride, float* dst,
+                                  int64_t dst_stride) {
+  const float32x4_t r0 = vld1q_f32(src), r1 = vld1q_f32(src + src_stride);
+  const float32x4_t pairs[2] = {vzip1q_f32(r0, r1), vzip2q_f32(r0, r1)};
+  for (int i = 0; i < 2; ++i, dst += 2 * dst_stride) {
+    vst1_f32(dst, vget_low_f32(pairs[i]));
+    vst1_f32(dst + dst_stride, vget_high_f32(pairs[i]));
   }
-#endif
 }
 
 static inline void transpose_block(const double* src, int64_t src_stride, double* dst,
                                    int64_t dst_stride) {
-  for (int i = 0; i < 2; ++i) {
-    for (int j = 0; j < 2; ++j) dst[j * dst_stride + i] = src[i * src_stride + j];
+  const float64x2_t r0 = vld1q_f64(src), r1 = vld1q_f64(src + src_stride);
+  vst1q_f64(dst, vtrn1q_f64(r0, r1));
+  vst1q_f64(dst + dst_stride, vtrn2q_f64(r0, r1));
+}
+
+#else
+
+template <typename T>
+static inline void transpose_block(const T* src, int64_t src_stride, T* dst, int64_t dst_stride) {
+  for (int i = 0; i < kTransposeRows<T>; ++i) {
+    for (int j = 0; j < kTransposeCount<T>; ++j) dst[j * dst_stride + i] = src[i * src_stride + j];
   }
+}
+
+static inline void transpose_pair(const float* src, int64_t src_stride, float* dst,
+                                  int64_t dst_stride) {
+  for (int i = 0; i < 2; ++i) {
+    for (int j = 0; j < kTransposeCount<float>; ++j) {
+      dst[j * dst_stride + i] = src[i * src_stride + j];
+    }
+  }
+}
+
+#endif
+
+// For doubles two rows are a whole block.
+static inline void transpose_pair(const double* src, int64_t src_stride, double* dst,
+                                  int64_t dst_stride) {
+  transpose_block(src, src_stride, dst, dst_stride);
 }
 
 }  // namespace CONVOLT_ISA

@@ -1,0 +1,84 @@
+// The micro-kernels against the equation of their contract (gemm_microkernel.h).
+#pragma once
+
+#include "check.h"
+#include "kernel_table.h"
+
+namespace convolt::selftest {
+
+struct Tile {
+  int64_t rows, kc;
+  bool accumulate, bias, relu;
+  bool special;  // with NaN and infinities among the operands
+  Guard guard;
+
+  std::string text() const {
+    return "gemm_microkernel rows " + std::to_string(rows) + " kc " + std::to_string(kc) +
+           (accumulate ? " accumulate" : "") + (bias ? " bias" : "") + (relu ? " relu" : "") +
+           (special ? " special, " : ", ") + name(guard);
+  }
+};
+
+template <typename T>
+void check_tile(const KernelTable<T>& kernels, const Tile& tile, Random& random) {
+  report.begin(tile.text());
+  const int64_t mr = kernels.mr, nr = kernels.nr;
+  const int64_t ldc = nr + 3;
+  Guarded<T> a(tile.kc * mr, tile.guard), b(tile.kc * nr, tile.guard);
+  Guarded<T> c((tile.rows - 1) * ldc + nr, tile.guard), bias(tile.rows, tile.guard);
+  random.fill(a);
+  random.fill(b);
+  random.fill(bias);
+  random.fill(c);
+  if (!tile.accumulate) std::fill(c.begin(), c.end(), kNan<T>);
+  if (tile.special && tile.kc > 0) {
+    random.fill_special<T>(b);
+    a[0] = kNan<T>;
+    a[mr * tile.kc - 1] = -kInfinity<T>;
+  }
+
+  std::vector<T> expected = c.copy();
+  for (int64_t i = 0; i < tile.rows; ++i) {
+    for (int64_t j = 0; j < nr; ++j) {
+      T sum = 0;
+      for (int64_t k = 0; k < tile.kc; ++k) sum += a[k * mr + i] * b[k * nr + j];
+      T& element = expected[static_cast<std::size_t>(i * ldc + j)];
+      if (tile.accumulate) sum = element + sum;
+      if (tile.bias) sum += bias[i];
+      element = tile.relu && sum < 0 ? T{0} : sum;
+    }
+  }
+  const Epilogue<T> epilogue = {tile.bias ? bias.data() : nullptr, tile.accumulate, tile.relu};
+  kernels.gemm_microkernels[tile.rows - 1](tile.kc, a.data(), b.data(), c.data(), ldc, epilogue);
+  report.expect_equal(c.data(), expected, "c");
+}
+
+template <typename T>
+void check_gemm(const KernelTable<T>& kernels, Random& random) {
+  const int64_t lengths[] = {0, 1, 2, 7, 255, 256, 257};
+  for (int64_t rows = 1; rows <= kernels.mr; ++rows) {
+    for (const int64_t kc : lengths) {
+      for (int choice = 0; choice < 16; ++choice) {
+        const bool accumulate = (choice & 1) != 0, bias = (choice & 2) != 0;
+        const bool relu = (choice & 4) != 0, special = (choice & 8) != 0;
+        const Guard guard = kGuards[(rows + kc + choice) % 2];
+        check_tile(kernels, {rows, kc, accumulate, bias, relu, special, guard}, random);
+      }
+    }
+    for (const Guard guard : kGuards) {
+      check_tile(kernels, {rows, 3, true, true, true, false, guard}, random);
+    }
+  }
+}
+
+// The yardstick of the benchmarks counts what it ran.
+template <typename T>
+void check_fma_chains(const KernelTable<T>& kernels) {
+  report.begin("fma_chains");
+  T sink[16] = {};
+  const double once = kernels.fma_chains(100, sink);
+  report.expect(once > 0 && kernels.fma_chains(300, sink) == 3 * once,
+                "operations must grow with the iterations");
+}
+
+}  // namespace convolt::selftest

@@ -1,0 +1,135 @@
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+# Arrays are C-contiguous, aligned and of native byte order; all of a call have one dtype. Pairs are
+# (vertical, horizontal), paddings (top, bottom, left, right), shapes (N, C, H, W).
+_Array = NDArray[Any]
+
+__version__: str
+
+def build_info() -> dict[str, Any]: ...
+def selected_isa() -> str: ...
+def set_isa(name: str) -> None: ...
+def num_threads() -> int: ...
+def set_num_threads(threads: int) -> None: ...
+def limit_threads(threads: int) -> None: ...
+def thread_limit() -> int: ...
+def scratch_bytes() -> int: ...
+def release_memory() -> None: ...
+def measure_fma_peak(dtype: str, threads: int) -> float: ...
+def conv2d_forward(
+    x: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    relu: bool,
+    algorithm: str,
+    out: _Array | None,
+) -> _Array: ...
+def conv2d_backward(
+    dy: _Array,
+    x: _Array,
+    weight: _Array,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    needs: Sequence[bool],
+    algorithm: str,
+) -> tuple[_Array | None, _Array | None, _Array | None]: ...
+def conv_transpose2d_forward(
+    x: _Array,
+    weight: _Array,
+    bias: _Array | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    output_size: Sequence[int],
+    out: _Array | None,
+) -> _Array: ...
+def conv_transpose2d_backward(
+    dy: _Array,
+    x: _Array,
+    weight: _Array,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    output_size: Sequence[int],
+    needs: Sequence[bool],
+) -> tuple[_Array | None, _Array | None, _Array | None]: ...
+def image_to_columns(
+    function: str,
+    x: _Array,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    out: _Array | None,
+) -> _Array: ...
+def columns_to_image(
+    function: str,
+    col: _Array,
+    input_shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    out: _Array | None,
+) -> _Array: ...
+def pool2d_max_forward(
+    function: str,
+    x: _Array,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+    return_indices: bool,
+    out: _Array | None,
+) -> _Array | tuple[_Array, _Array]: ...
+def pool2d_max_backward(
+    function: str,
+    dy: _Array,
+    indices: _Array,
+    input_shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> _Array: ...
+def avg_pool2d_forward(
+    x: _Array,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int,
+    out: _Array | None,
+) -> _Array: ...
+def avg_pool2d_backward(
+    dy: _Array,
+    input_shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    ceil_mode: bool,
+    count_include_pad: bool,
+    divisor_override: int,
+) -> _Array: ...
+def global_avg_pool2d_forward(x: _Array, out: _Array | None) -> _Array: ...
+def global_avg_pool2d_backward(dy: _Array, input_shape: Sequence[int]) -> _Array: ...
+def global_max_pool2d_forward(
+    x: _Array, return_indices: bool, out: _Array | None
+) -> _Array | tuple[_Array, _Array]: ...
+def global_max_pool2d_backward(
+    dy: _Array, indices: _Array, input_shape: Sequence[int]
+) -> _Array: ...

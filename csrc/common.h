@@ -29,7 +29,8 @@ CONVOLT_HOST_DEVICE constexpr int64_t ceil_quotient(int64_t a, int64_t b) {
   return -floor_quotient(-a, b);
 }
 
-// Arithmetic on sizes that came from outside: non-negative operands, and an error instead of a wrap.
+// Arithmetic on sizes that came from outside: non-negative operands, and an error instead of a
+// wrap.
 inline int64_t checked_mul(int64_t a, int64_t b, const std::string& what) {
   if (a != 0 && b > std::numeric_limits<int64_t>::max() / a) {
     throw std::invalid_argument(what + " is too large: " + std::to_string(a) + " * " +

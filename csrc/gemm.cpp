@@ -35,9 +35,9 @@ void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int
   int64_t panel_end = 0;
   for_each_run(first, columns, panel_width, c.row_length(),
                [&](int64_t panel, int64_t column, int64_t row, int64_t offset, int64_t length) {
-                 const int64_t base = join ? row * c.batch_stride
-                                           : row / c.grid_h * c.batch_stride +
-                                                 row % c.grid_h * c.y_stride;
+                 const int64_t base =
+                     join ? row * c.batch_stride
+                          : row / c.grid_h * c.batch_stride + row % c.grid_h * c.y_stride;
                  if (column == 0) first_run[panel] = run - runs;
                  panel_end = panel + 1;
                  *run++ = {base + offset * c.x_stride, column, length};
@@ -92,7 +92,8 @@ GemmWorker<T>::GemmWorker(const KernelTable<T>& kernels, const Im2colView& view,
   const int64_t panels = ceil_div(blocks.size, kernels.nr);
   padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.lanes));
   packed_b_ = scratch.take<T>(panels * panel_pitch_);
-  packed_a_ = scratch.take<T>(packs_a ? std::min(kernels.mc, round_up(a.rows, kernels.mr)) * kc_ : 0);
+  packed_a_ =
+      scratch.take<T>(packs_a ? std::min(kernels.mc, round_up(a.rows, kernels.mr)) * kc_ : 0);
   tile_ = scratch.take<T>(kernels.mr * kernels.nr);
   store_runs_ = scratch.take<PixelRun>(panels + blocks.size / view.grid_w + 2);
   first_store_run_ = scratch.take<int64_t>(panels + 1);
@@ -118,8 +119,8 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
       } else {
         problem.a.pack(kernels_, row, row + rows, k_begin, k_count, packed_a_);
       }
-      const PackedBlocks<T> blocks = {
-          a, rows, packed_b_, columns_.panel_count(), panel_pitch_, k_count};
+      const PackedBlocks<T> blocks = {a,      rows, packed_b_, columns_.panel_count(), panel_pitch_,
+                                      k_count};
       const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride,
                                     problem.c.row_stride, problem.c.x_stride, store_runs_,
                                     first_store_run_};

@@ -1,6 +1,6 @@
-// C = A B around the micro-kernel, in the vocabulary of BLIS: the loops JC, PC, IC, JR, IR, panels of
-// MR rows of A and NR columns of B, blocks of KC x NC and MC x KC. B is an im2col view, and packing is
-// where the image is read.
+// C = A B around the micro-kernel, in the vocabulary of BLIS: the loops JC, PC, IC, JR, IR, panels
+// of MR rows of A and NR columns of B, blocks of KC x NC and MC x KC. B is an im2col view, and
+// packing is where the image is read.
 #pragma once
 
 #include "im2col_view.h"
@@ -21,12 +21,13 @@ struct OutputGrid {
   int64_t row_length() const { return rows_join() ? grid_h * grid_w : grid_w; }
 };
 
-// The length of a block of k: KC or a little less, so that the blocks are even. It depends on k alone,
-// and with it the order of every sum.
+// The length of a block of k: KC or a little less, so that the blocks are even. It depends on k
+// alone, and with it the order of every sum.
 int64_t even_block(int64_t total, int64_t largest);
 
-// C = A B + bias, then the activation. `packed_a` holds all of A where many tasks share it: for each block
-// of k the panels of MR rows, see packed_a_offset; null where each task packs what it needs.
+// C = A B + bias, then the activation. `packed_a` holds all of A where many tasks share it: for
+// each block of k the panels of MR rows, see packed_a_offset; null where each task packs what it
+// needs.
 template <typename T>
 struct GemmProblem {
   WeightView<T> a;
@@ -81,8 +82,8 @@ struct PackedBlocks {
   int64_t kc;
 };
 
-// Where their product goes: row i of a run of columns to c + i * row_stride + run.source + x_stride *
-// (column in the run).
+// Where their product goes: row i of a run of columns to c + i * row_stride + run.source + x_stride
+// * (column in the run).
 template <typename T>
 struct TileTarget {
   T* c;
@@ -91,8 +92,8 @@ struct TileTarget {
   const int64_t* first_run;  // of each panel
 };
 
-// The inner loops, JR over panels of B and IR over panels of A, and the stores of their tiles. `tile` is
-// scratch for one.
+// The inner loops, JR over panels of B and IR over panels of A, and the stores of their tiles.
+// `tile` is scratch for one.
 template <typename T>
 void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
                   const TileTarget<T>& target, const Epilogue<T>& epilogue, T* tile);

@@ -42,8 +42,9 @@ struct Axis {
   int64_t size, kernel, stride, dilation, pad_before, pad_after;
 
   int64_t extent(const std::string& function) const {
-    return checked_add(checked_mul(dilation, kernel - 1, function + ": dilation * (kernel_size - 1)"),
-                       1, function + ": the dilated kernel");
+    return checked_add(
+        checked_mul(dilation, kernel - 1, function + ": dilation * (kernel_size - 1)"), 1,
+        function + ": the dilated kernel");
   }
   int64_t padded_size(const std::string& function) const {
     const std::string what = function + ": the padded size of x";
@@ -105,9 +106,10 @@ void check_channels(const std::string& function, const Shape4& input, const Shap
                     int64_t groups) {
   const int64_t expected = checked_mul(weight[1], groups, function + ": groups");
   if (input[1] == expected) return;
-  std::string message = "x must have " + std::to_string(expected) + " channels (weight.shape[1] = " +
-                        std::to_string(weight[1]) + " times groups = " + std::to_string(groups) +
-                        "), got " + std::to_string(input[1]) + " in x of shape " + to_string(input) +
+  std::string message = "x must have " + std::to_string(expected) +
+                        " channels (weight.shape[1] = " + std::to_string(weight[1]) +
+                        " times groups = " + std::to_string(groups) + "), got " +
+                        std::to_string(input[1]) + " in x of shape " + to_string(input) +
                         " and weight of shape " + to_string(weight);
   if (input[3] == expected) {
     message += "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)";
@@ -183,11 +185,11 @@ Conv2dProblem make_conv_transpose2d_problem(const std::string& function, const S
     fail(function, "x must have a height and a width of at least 1, got shape " + to_string(x));
   }
   if (x[1] != weight[0]) {
-    fail(function, "x must have weight.shape[0] = " + std::to_string(weight[0]) + " channels, got " +
-                       std::to_string(x[1]) + " in x of shape " + to_string(x) +
-                       " and weight of shape " + to_string(weight) +
-                       (x[3] == weight[0] ? "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)"
-                                          : ""));
+    fail(function,
+         "x must have weight.shape[0] = " + std::to_string(weight[0]) + " channels, got " +
+             std::to_string(x[1]) + " in x of shape " + to_string(x) + " and weight of shape " +
+             to_string(weight) +
+             (x[3] == weight[0] ? "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)" : ""));
   }
   const int64_t output_channels = checked_mul(weight[1], groups, function + ": groups");
   const Shape4 output = {x[0], output_channels, output_h, output_w};

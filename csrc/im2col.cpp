@@ -137,8 +137,8 @@ void col2im(const Conv2dProblem& p, ColumnLayout layout, const T* col, T* x) {
   const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
   parallel_for(p.batch * p.in_channels, threads, [&](int64_t task, int thread) {
     const int64_t image = task / p.in_channels;
-    T* const rows = reinterpret_cast<T*>(scratch.data() +
-                                         size.used() * static_cast<std::size_t>(thread));
+    T* const rows =
+        reinterpret_cast<T*>(scratch.data() + size.used() * static_cast<std::size_t>(thread));
     gather_plane(kernels, p, view, blocks, layout, col + image * image_elements,
                  task % p.in_channels, rows, x + task * p.in_pixels());
   });

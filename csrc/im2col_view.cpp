@@ -30,8 +30,7 @@ int64_t most_grid_rows(const Im2colView& v, const ColumnBlocks& blocks) {
 
 int64_t most_padded_rows(const Im2colView& v, int64_t grid_rows) {
   const int64_t images = std::min(v.batch, (grid_rows - 1) / v.grid_h + 2);
-  const int64_t shared =
-      grid_rows * v.stride_h + images * ((v.taps_h - 1) * v.dilation_h + 1);
+  const int64_t shared = grid_rows * v.stride_h + images * ((v.taps_h - 1) * v.dilation_h + 1);
   return std::min(v.taps_h * grid_rows, shared);
 }
 
@@ -59,7 +58,10 @@ Im2colView forward_view(const Conv2dProblem& p) {
 }
 
 ColumnBlocks::ColumnBlocks(const Im2colView& view, int64_t max_size, int64_t multiple)
-    : count(0), size(0), columns_(view.columns()), row_length_(view.row_length()),
+    : count(0),
+      size(0),
+      columns_(view.columns()),
+      row_length_(view.row_length()),
       blocks_per_row_(0) {
   if (columns_ == 0) return;
   max_size = round_up(max_size, multiple);
@@ -80,8 +82,7 @@ int64_t ColumnBlocks::first(int64_t block) const {
 }
 
 int64_t ColumnBlocks::columns(int64_t block) const {
-  const int64_t end =
-      blocks_per_row_ == 0 ? columns_ : (block / blocks_per_row_ + 1) * row_length_;
+  const int64_t end = blocks_per_row_ == 0 ? columns_ : (block / blocks_per_row_ + 1) * row_length_;
   return std::min(size, end - first(block));
 }
 
@@ -128,7 +129,8 @@ void ColumnBlock::sample_rows(int64_t first_row, int64_t row_count) {
       const int64_t image = (first_row + row) / v.grid_h;
       const int64_t gy = (first_row + row) % v.grid_h;
       const int64_t in_image = std::min(row_count - row, v.grid_h - gy);
-      for (int64_t r = 0; r < in_image; ++r) row_base_[row + r] = next - row_offsets_ + r * v.stride_h;
+      for (int64_t r = 0; r < in_image; ++r)
+        row_base_[row + r] = next - row_offsets_ + r * v.stride_h;
       const int64_t top = gy * v.stride_h + v.origin_h;
       for (int64_t r = 0; r < shared_rows(v, in_image); ++r) *next++ = source(image, top + r);
       row += in_image;
@@ -139,8 +141,8 @@ void ColumnBlock::sample_rows(int64_t first_row, int64_t row_count) {
       tap_row_[ty] = ty * row_count;
       for (int64_t r = 0; r < row_count; ++r) {
         const int64_t gy = (first_row + r) % v.grid_h;
-        *next++ = source((first_row + r) / v.grid_h,
-                         gy * v.stride_h + ty * v.dilation_h + v.origin_h);
+        *next++ =
+            source((first_row + r) / v.grid_h, gy * v.stride_h + ty * v.dilation_h + v.origin_h);
       }
     }
     for (int64_t r = 0; r < row_count; ++r) row_base_[r] = r;
@@ -165,8 +167,8 @@ void ColumnBlock::sample_columns(int64_t first_x, int64_t length) {
       RowSampling& sampling = samplings_[count++];
       sampling.start = phase_start;
       sampling.begin = std::clamp<int64_t>(ceil_quotient(-phase_start, v.stride_w), 0, samples);
-      sampling.end = std::clamp(ceil_quotient(v.in_w - phase_start, v.stride_w), sampling.begin,
-                                samples);
+      sampling.end =
+          std::clamp(ceil_quotient(v.in_w - phase_start, v.stride_w), sampling.begin, samples);
     }
     tap_column_[tx] = s * samples + (share ? offset / v.stride_w : 0);
   }

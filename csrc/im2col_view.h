@@ -5,8 +5,8 @@
 //       = image[n * batch_stride + c * channel_stride + y * in_w + x], or 0 outside the image,
 //     y = gy * stride_h + ty * dilation_h + origin_h,   x likewise
 //
-// The forward pass reads x this way, backward_data reads dy (once for each phase of the stride), and
-// backward_weights reads x again, transposed while packing.
+// The forward pass reads x this way, backward_data reads dy (once for each phase of the stride),
+// and backward_weights reads x again, transposed while packing.
 #pragma once
 
 #include "geometry.h"
@@ -37,8 +37,8 @@ struct Im2colView {
 // The columns that forward and backward_weights read from group `g` of x.
 Im2colView forward_view(const Conv2dProblem& p);
 
-// The columns 0 .. view.columns() - 1 in blocks of at most `size`, the unit of work of one task. Wide
-// rows are cut evenly, so that no block holds two pieces of them: that bounds the scratch.
+// The columns 0 .. view.columns() - 1 in blocks of at most `size`, the unit of work of one task.
+// Wide rows are cut evenly, so that no block holds two pieces of them: that bounds the scratch.
 struct ColumnBlocks {
   ColumnBlocks(const Im2colView& view, int64_t max_size, int64_t multiple);
 
@@ -67,15 +67,14 @@ class ColumnBlock {
 
   // Packs rows [row_begin, row_end) of B, panel by panel:
   //   packed[p * panel_pitch + (row - row_begin) * row_pitch + j]
-  // `padded` is scratch of padded_elements(), the same one until the next prepare(): it keeps the last
-  // channel for the next call. With `exact`, nothing is written past the columns.
+  // `padded` is scratch of padded_elements(), the same one until the next prepare(): it keeps the
+  // last channel for the next call. With `exact`, nothing is written past the columns.
   template <typename T>
   void pack(const KernelTable<T>& kernels, const T* image, int64_t row_begin, int64_t row_end,
             T* padded, T* packed, int64_t panel_pitch, int64_t row_pitch, bool exact = false);
 
   // Elements of scratch for one padded channel of any block, the vector of slack included.
-  static int64_t padded_elements(const Im2colView& view, const ColumnBlocks& blocks,
-                                 int64_t lanes);
+  static int64_t padded_elements(const Im2colView& view, const ColumnBlocks& blocks, int64_t lanes);
 
  private:
   void sample_rows(int64_t first_row, int64_t row_count);

@@ -30,8 +30,8 @@ struct GroupedGemm {
   }
 };
 
-// The split of the work. Nothing here changes a bit of the result: only the columns and rows of C are
-// divided, never a sum.
+// The split of the work. Nothing here changes a bit of the result: only the columns and rows of C
+// are divided, never a sum.
 struct GemmPlan {
   int threads;
   ColumnBlocks blocks;
@@ -62,8 +62,8 @@ GemmPlan plan_gemm(const KernelTable<T>& kernels, const GroupedGemm<T>& gemm) {
   result.rows_per_task =
       std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
   result.row_parts = ceil_div(a.rows, result.rows_per_task);
-  // Packing A for each block of columns costs some 3 % of the block's product; packing it beforehand
-  // costs a trip to memory.
+  // Packing A for each block of columns costs some 3 % of the block's product; packing it
+  // beforehand costs a trip to memory.
   constexpr int64_t kMostPackings = 2;
   result.prepack_a = result.blocks.count > kMostPackings;
   return result;
@@ -122,10 +122,10 @@ void run_gemm(const GroupedGemm<T>& gemm) {
   });
 }
 
-// One axis of one phase of backward_data: the pixels i = phase + stride * t of x, t < pixels, and the
-// taps that reach them. From  i + pad = o * stride + tap * dilation  follows that these taps are
-// first, first + step, ... with step = stride / gcd(stride, dilation), and that the output o moves by
-// dilation / gcd from one to the next. Taken from the last to the first, o ascends.
+// One axis of one phase of backward_data: the pixels i = phase + stride * t of x, t < pixels, and
+// the taps that reach them. From  i + pad = o * stride + tap * dilation  follows that these taps
+// are first, first + step, ... with step = stride / gcd(stride, dilation), and that the output o
+// moves by dilation / gcd from one to the next. Taken from the last to the first, o ascends.
 struct PhaseAxis {
   int64_t pixels, taps;
   int64_t last_tap, tap_step;
@@ -140,7 +140,8 @@ PhaseAxis phase_axis(int64_t phase, int64_t size, int64_t kernel, int64_t stride
   axis.tap_step = stride / divisor;
   axis.dilation = dilation / divisor;
   int64_t first = 0;
-  while (first < std::min(axis.tap_step, kernel) && (phase + pad - first * dilation) % stride != 0) {
+  while (first < std::min(axis.tap_step, kernel) &&
+         (phase + pad - first * dilation) % stride != 0) {
     ++first;
   }
   if (first >= std::min(axis.tap_step, kernel)) return axis;  // no tap meets this phase
@@ -195,9 +196,16 @@ void gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* 
   GroupedGemm<T> gemm{};
   gemm.view = forward_view(p);
   gemm.groups = p.groups;
-  gemm.first.a = {weight,   p.group_out_channels(), p.group_in_channels(), gemm.view.rows(),
-                  p.taps(), p.kernel_h,             p.kernel_w,            0,
-                  p.kernel_w, 1};
+  gemm.first.a = {weight,
+                  p.group_out_channels(),
+                  p.group_in_channels(),
+                  gemm.view.rows(),
+                  p.taps(),
+                  p.kernel_h,
+                  p.kernel_w,
+                  0,
+                  p.kernel_w,
+                  1};
   gemm.first.image = x;
   gemm.first.c = {y, p.out_pixels(), p.out_channels * p.out_pixels(), p.out_w, 1, p.out_h, p.out_w};
   gemm.first.bias = bias;
@@ -219,9 +227,13 @@ void gemm_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, co
       GroupedGemm<T> gemm = backward_data_gemm<T>(p, v, h);
       gemm.first.a.data = weight;
       gemm.first.image = dy;
-      gemm.first.c = {dx + ph * p.in_w + pw, p.in_pixels(), p.in_channels * p.in_pixels(),
-                w.stride_h * p.in_w,   w.stride_w,    v.pixels,
-                h.pixels};
+      gemm.first.c = {dx + ph * p.in_w + pw,
+                      p.in_pixels(),
+                      p.in_channels * p.in_pixels(),
+                      w.stride_h * p.in_w,
+                      w.stride_w,
+                      v.pixels,
+                      h.pixels};
       gemm.first.bias = bias;
       run_gemm(gemm);
     }

@@ -4,7 +4,8 @@
 //   forward            OC/g   pixels of y  C/g * KH * KW  weight                  columns of x
 //   backward_data      C/g    pixels of x  OC/g * KH*KW   weight, flipped         columns of dy
 //     for stride s, once for each of the s * s phases of x, with the taps that meet it
-//   backward_weights   OC/g   C/g*KH*KW    N * pixels     dy                      columns of x, transposed
+//   backward_weights   OC/g   C/g*KH*KW    N * pixels     dy                      columns of x,
+//   transposed
 #pragma once
 
 #include "geometry.h"

@@ -10,9 +10,9 @@
 namespace convolt {
 namespace {
 
-// How the work is cut: dweight into tiles, and the reduction into `splits` runs of chunks whose sums
-// are added in order afterwards. All of it follows from the shape, never from the threads, and so do
-// the bits of the result.
+// How the work is cut: dweight into tiles, and the reduction into `splits` runs of chunks whose
+// sums are added in order afterwards. All of it follows from the shape, never from the threads, and
+// so do the bits of the result.
 struct WeightsPlan {
   int64_t m, n;
   ColumnBlocks chunks;  // of pixels
@@ -29,8 +29,8 @@ WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
   // Enough tasks for many threads, few enough that the partial sums stay small.
   constexpr int64_t kTasks = 16;
   constexpr int64_t kBlocksOfA = 4;  // B is packed anew for each tile of rows: make them tall
-  WeightsPlan plan = {p.group_out_channels(), view.rows(), ColumnBlocks(view, kernels.kc, 8),
-                      0, 0, 0, 0, 0, 0};
+  WeightsPlan plan = {
+      p.group_out_channels(), view.rows(), ColumnBlocks(view, kernels.kc, 8), 0, 0, 0, 0, 0, 0};
   plan.rows_per_tile = round_up(even_block(plan.m, kBlocksOfA * kernels.mc), kernels.mr);
   plan.row_tiles = ceil_div(plan.m, plan.rows_per_tile);
   plan.columns_per_tile = round_up(even_block(plan.n, kernels.nc), kernels.nr);
@@ -99,10 +99,9 @@ class WeightsWorker {
                  [&](int64_t, int64_t pixel, int64_t image, int64_t offset, int64_t length) {
                    const T* const src = dy + image * p.out_channels * p.out_pixels() + offset;
                    for (int64_t r = 0; r < rows; r += kernels_.mr) {
-                     kernels_.interleave_rows(src + r * p.out_pixels(), p.out_pixels(),
-                                              std::min(kernels_.mr, rows - r), length,
-                                              packed_a_ + r * pixels + pixel * kernels_.mr,
-                                              kernels_.mr);
+                     kernels_.interleave_rows(
+                         src + r * p.out_pixels(), p.out_pixels(), std::min(kernels_.mr, rows - r),
+                         length, packed_a_ + r * pixels + pixel * kernels_.mr, kernels_.mr);
                    }
                  });
   }
@@ -158,8 +157,8 @@ void gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* d
   const KernelTable<T>& kernels = selected_kernels<T>();
   const Im2colView view = forward_view(p);
   const WeightsPlan plan = plan_weights(kernels, p, view);
-  const int threads = threads_for(2.0 * static_cast<double>(elements) *
-                                  static_cast<double>(view.columns()));
+  const int threads =
+      threads_for(2.0 * static_cast<double>(elements) * static_cast<double>(view.columns()));
 
   Slicer size;
   size.take<T>(plan.splits > 1 ? plan.splits * elements : 0);

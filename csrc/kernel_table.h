@@ -18,7 +18,8 @@ struct Epilogue {
   bool relu;
 };
 
-// c[i * ldc + j] for i < rows, j < vectors * lanes, from packed panels: a[k * mr + i], b[k * nr + j].
+// c[i * ldc + j] for i < rows, j < vectors * lanes, from packed panels: a[k * mr + i], b[k * nr +
+// j].
 template <typename T>
 using GemmMicrokernel = void (*)(int64_t kc, const T* a, const T* b, T* c, int64_t ldc,
                                  const Epilogue<T>& epilogue);
@@ -95,8 +96,7 @@ struct PoolState {
 
 // Carries the state of a row of windows over the given taps; `from` and `to` may be the same.
 template <typename T>
-using PoolRow = void (*)(const PoolTaps<T>& taps, const PoolState<T>& from,
-                         const PoolState<T>& to);
+using PoolRow = void (*)(const PoolTaps<T>& taps, const PoolState<T>& from, const PoolState<T>& to);
 
 template <typename T>
 struct KernelTable {
@@ -122,7 +122,7 @@ struct KernelTable {
                           int64_t dst_stride);
 
   // Pooling: kernels/pool_rows.h.
-  PoolRow<T> max_row, min_row;                            // offsets are not touched
+  PoolRow<T> max_row, min_row;  // offsets are not touched
   PoolRow<T> max_row_with_offsets, min_row_with_offsets;
   PoolRow<T> sum_row;
   // indices[i] = base + (offsets[i] + shift + i * step), the bracket modulo 2^32 or 2^64.

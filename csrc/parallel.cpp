@@ -103,7 +103,8 @@ int num_threads() {
       own_thread_limit > 0 ? own_thread_limit : process_threads.load(std::memory_order_relaxed);
   if (wanted > 0) return limited ? std::min(wanted, omp_threads) : wanted;
   // OpenMP's default counts the CPUs at start-up; the affinity may have shrunk since.
-  const bool is_default = omp_threads == initial_omp_threads && std::getenv("OMP_NUM_THREADS") == nullptr;
+  const bool is_default =
+      omp_threads == initial_omp_threads && std::getenv("OMP_NUM_THREADS") == nullptr;
   return is_default ? std::min(omp_threads, omp_get_num_procs()) : omp_threads;
 #else
   return 1;

@@ -18,8 +18,8 @@ int process_num_threads();          // what was set; 0: nothing
 void limit_threads(int threads);    // of the calling thread; 0: no limit of its own
 int thread_limit();
 
-// num_threads(), or fewer where the work, in floating-point operations or the like, is too small for
-// so many: starting a team costs microseconds.
+// num_threads(), or fewer where the work, in floating-point operations or the like, is too small
+// for so many: starting a team costs microseconds.
 int threads_for(double operations);
 
 bool has_openmp();
@@ -48,7 +48,9 @@ void parallel_for(int64_t tasks, int threads, Body&& body) {
   using Plain = std::remove_reference_t<Body>;
   parallel_for_erased(
       tasks, threads,
-      [](void* context, int64_t task, int thread) { (*static_cast<Plain*>(context))(task, thread); },
+      [](void* context, int64_t task, int thread) {
+        (*static_cast<Plain*>(context))(task, thread);
+      },
       const_cast<std::remove_const_t<Plain>*>(&body));
 }
 

@@ -7,8 +7,8 @@ namespace convolt {
 
 // A[row][(channel, ty, tx)] = data[row * row_stride + channel * channel_stride + first_tap
 //                                  + ty * tap_stride_h + tx * tap_stride_w]
-// forward: rows are output channels, taps ascend. backward_data: rows are input channels, channels are
-// output channels, and the taps descend, every stride-th of them for one phase.
+// forward: rows are output channels, taps ascend. backward_data: rows are input channels, channels
+// are output channels, and the taps descend, every stride-th of them for one phase.
 template <typename T>
 struct WeightView {
   const T* data;

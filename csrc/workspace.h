@@ -29,8 +29,8 @@ class Scratch {
   bool from_arena_;  // false: the arena was in use, by a call that a signal handler interrupted
 };
 
-int64_t scratch_bytes();   // held by all threads together
-void release_memory();     // frees the arena of the calling thread
+int64_t scratch_bytes();  // held by all threads together
+void release_memory();    // frees the arena of the calling thread
 
 // Adds up slices of a block: first to learn the size (base null), then to hand them out.
 class Slicer {

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import HealthCheck, settings
 
-from strategies import Conv2dCase
+from strategies import Conv2dCase, covered
 
 DTYPES = [np.float32, np.float64]
 
@@ -48,6 +48,18 @@ def make_case(
     return Conv2dCase(
         x_shape, weight_shape, stride, padding, dilation, groups, bias=True, dtype=dtype
     )
+
+
+def transposed_parameters(case: Conv2dCase) -> dict[str, Any]:
+    """Return the arguments that lead back to the input, what the stride ignores included."""
+    spans = (
+        n + sum(sides) - covered(k, d)
+        for n, sides, k, d in zip(
+            case.x_shape[2:], case.padding, case.weight_shape[2:], case.dilation, strict=True
+        )
+    )
+    ignored = tuple(span % s for span, s in zip(spans, case.stride, strict=True))
+    return {**case.parameters, "output_padding": ignored}
 
 
 def _sides(rows: int, columns: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -126,11 +138,11 @@ CASES = {
 
 # Each does enough work for seven threads.
 LARGE = {
-    "3x3": ((2, 16, 40, 40), (24, 16, 3, 3), {"padding": 1}),
-    "3x3, stride 2": ((3, 32, 41, 41), (32, 32, 3, 3), {"stride": 2, "padding": 1}),
-    "1x1": ((2, 64, 32, 32), (64, 64, 1, 1), {}),
-    "few pixels, many channels": ((1, 256, 3, 3), (256, 256, 3, 3), {"padding": 1}),
-    "wide rows": ((1, 4, 4, 5000), (8, 4, 3, 3), {"padding": 1}),
-    "groups": ((4, 32, 28, 28), (48, 8, 3, 3), {"groups": 4, "padding": 1}),
-    "depthwise": ((4, 64, 48, 48), (64, 1, 3, 3), {"groups": 64, "padding": 1}),
+    "3x3": make_case((2, 16, 40, 40), (24, 16, 3, 3), padding=ONE),
+    "3x3, stride 2": make_case((3, 32, 41, 41), (32, 32, 3, 3), stride=(2, 2), padding=ONE),
+    "1x1": make_case((2, 64, 32, 32), (64, 64, 1, 1)),
+    "few pixels, many channels": make_case((1, 256, 3, 3), (256, 256, 3, 3), padding=ONE),
+    "wide rows": make_case((1, 4, 4, 5000), (8, 4, 3, 3), padding=ONE),
+    "groups": make_case((4, 32, 28, 28), (48, 8, 3, 3), groups=4, padding=ONE),
+    "depthwise": make_case((4, 64, 48, 48), (64, 1, 3, 3), groups=64, padding=ONE),
 }

@@ -55,11 +55,13 @@ def test_networks_have_their_known_size():
 
 
 @pytest.mark.parametrize("shape", SMALL_LAYERS, ids=lambda shape: shape.name)
-def test_flops_count_the_taps_inside_the_image(shape):
-    # Of ones convolved with ones each output is the number of products that are not with padding.
-    x = np.ones((1, shape.in_channels, *shape.input_size))
-    arguments = Problem(shape, 1, "float64", "forward").arguments()
-    y = reference.conv2d(x, np.ones(shape.weight_shape), **arguments)
+def test_flops_count_every_tap(shape):
+    # Of ones convolved with ones, padded with ones, each output is its number of products.
+    padding = Problem(shape, 1, "float64", "forward").arguments()
+    (top, bottom), (left, right) = padding.pop("padding")
+    height, width = shape.input_size
+    x = np.ones((1, shape.in_channels, height + top + bottom, width + left + right))
+    y = reference.conv2d(x, np.ones(shape.weight_shape), **padding)
     assert shape.flops == 2 * y.sum()
 
 

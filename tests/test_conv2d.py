@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def test_conv2d(
     assert_same(y, expected)
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected_result(name: str, dtype: Any) -> tuple[Any, Any]:
     case = CASES[name]
     x, weight, bias, _ = (a.astype(dtype) for a in conv2d_operands(case, 1))
@@ -86,36 +86,35 @@ def test_padding_is_zeros_around_the_image(stride: Any, kernel: Any, dilation: A
             assert_same(functional.conv2d(around, weight, **window), expected)
 
 
-@lru_cache(maxsize=None)
+@cache
 def serial_result(name: str, isa: str) -> tuple[Any, Any]:
     """Operands, and what one thread makes of them on the chosen instruction set."""
-    x_shape, weight_shape, parameters = LARGE[name]
-    operands = normal(3, x_shape, weight_shape, weight_shape[:1])
+    case = LARGE[name]
+    operands = normal(3, case.x_shape, case.weight_shape, case.weight_shape[:1])
     with convolt.num_threads(1):
-        return operands, functional.conv2d(*operands, activation="relu", **parameters)
+        return operands, functional.conv2d(*operands, activation="relu", **case.parameters)
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_for_any_number_of_threads(isa: str, threads: int, name: str) -> None:
     operands, expected = serial_result(name, isa)
     assert convolt.get_num_threads() == threads
-    y = functional.conv2d(*operands, activation="relu", **LARGE[name][2])
+    y = functional.conv2d(*operands, activation="relu", **LARGE[name].parameters)
     assert_same_bits(y, expected)
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_large_cases_are_right(threads: int, name: str) -> None:
-    x_shape, weight_shape, parameters = LARGE[name]
-    rng = np.random.default_rng(4)
-    x, weight = (exact_integers(rng, s, np.float32, terms=2**12) for s in (x_shape, weight_shape))
-    expected = reference.conv2d(x, weight, **parameters)
-    assert_same(functional.conv2d(x, weight, **parameters), expected)
+    case = LARGE[name]
+    x, weight, bias, _ = conv2d_operands(case, 4)
+    expected = reference.conv2d(x, weight, bias, **case.parameters)
+    assert_same(functional.conv2d(x, weight, bias, **case.parameters), expected)
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_from_run_to_run(name: str) -> None:
     (x, weight, bias), _ = serial_result(name, "default")
-    first, again = (functional.conv2d(x, weight, bias, **LARGE[name][2]) for _ in range(2))
+    first, again = (functional.conv2d(x, weight, bias, **LARGE[name].parameters) for _ in range(2))
     assert_same_bits(again, first)
 
 

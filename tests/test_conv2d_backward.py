@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,7 +48,7 @@ def test_conv2d_backward(isa: str, case: Conv2dCase, seed: int, algorithm: str) 
     assert_same_gradients(gradients, expected)
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected_result(name: str, dtype: Any) -> tuple[Any, Any]:
     case = CASES[name]
     x, weight, _, dy = (a.astype(dtype) for a in conv2d_operands(case, 1))
@@ -94,7 +94,7 @@ def test_every_padding(stride: Any, kernel: Any, dilation: Any) -> None:
 @for_fixtures
 @given(conv2d_cases(), seeds)
 def test_gradients_are_adjoint_to_the_convolution(isa: str, case: Conv2dCase, seed: int) -> None:
-    x, weight, _, dy = (a for a in conv2d_operands(case, seed))
+    x, weight, _, dy = conv2d_operands(case, seed)
     y = functional.conv2d(x, weight, **case.parameters)
     dx, dweight, dbias = functional.conv2d_backward(dy, x, weight, **case.parameters)
     product = np.vdot(y.astype(np.float64), dy)
@@ -103,34 +103,30 @@ def test_gradients_are_adjoint_to_the_convolution(isa: str, case: Conv2dCase, se
     assert_same(dbias, dy.sum(axis=(0, 2, 3), dtype=case.dtype))
 
 
-@lru_cache(maxsize=None)
+@cache
 def serial_result(name: str, isa: str) -> tuple[Any, Any]:
     """Operands, and what one thread makes of them on the chosen instruction set."""
-    x_shape, weight_shape, parameters = LARGE[name]
-    x, weight = normal(3, x_shape, weight_shape)
+    case = LARGE[name]
+    operands = normal(3, case.y_shape, case.x_shape, case.weight_shape)
     with convolt.num_threads(1):
-        (dy,) = normal(4, functional.conv2d(x, weight, **parameters).shape)
-        return (dy, x, weight), functional.conv2d_backward(dy, x, weight, **parameters)
+        return operands, functional.conv2d_backward(*operands, **case.parameters)
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_for_any_number_of_threads(isa: str, threads: int, name: str) -> None:
     operands, expected = serial_result(name, isa)
     for _ in range(2):
-        gradients = functional.conv2d_backward(*operands, **LARGE[name][2])
+        gradients = functional.conv2d_backward(*operands, **LARGE[name].parameters)
         for array, wanted in zip(gradients, expected, strict=True):
             assert_same_bits(array, wanted)
 
 
 @pytest.mark.parametrize("name", LARGE)
 def test_large_cases_are_right(threads: int, name: str) -> None:
-    x_shape, weight_shape, parameters = LARGE[name]
-    rng = np.random.default_rng(5)
-    x, weight = (exact_integers(rng, s, np.float32, terms=2**14) for s in (x_shape, weight_shape))
-    dy_shape = functional.conv2d(x, weight, **parameters).shape
-    dy = exact_integers(rng, dy_shape, np.float32, terms=2**14)
-    expected = reference.conv2d_backward(dy, x, weight, **parameters)
-    assert_same_gradients(functional.conv2d_backward(dy, x, weight, **parameters), expected)
+    case = LARGE[name]
+    x, weight, _, dy = conv2d_operands(case, 5)
+    expected = reference.conv2d_backward(dy, x, weight, **case.parameters)
+    assert_same_gradients(functional.conv2d_backward(dy, x, weight, **case.parameters), expected)
 
 
 def test_same_bits_of_dbias_for_any_number_of_threads(threads: int) -> None:

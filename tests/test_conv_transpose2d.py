@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +19,10 @@ from conv2d_cases import (
     for_fixtures,
     normal,
     thorough,
+    transposed_parameters,
 )
 from convolt import functional, reference
-from strategies import Conv2dCase, conv2d_cases, conv2d_operands, covered, exact_integers, seeds
+from strategies import Conv2dCase, conv2d_cases, conv2d_operands, exact_integers, seeds
 
 
 class Transposed(NamedTuple):
@@ -39,14 +40,7 @@ def transposed(case: Conv2dCase, seed: int, dtype: Any = None) -> Transposed:
         None if a is None else a.astype(dtype or case.dtype) for a in conv2d_operands(case, seed)
     )
     bias = np.arange(-1, large.shape[1] - 1).astype(large.dtype) if case.bias else None
-    spans = (
-        n + sum(sides) - covered(k, d)
-        for n, sides, k, d in zip(
-            case.x_shape[2:], case.padding, weight.shape[2:], case.dilation, strict=True
-        )
-    )
-    ignored = tuple(span % s for span, s in zip(spans, case.stride, strict=True))
-    return Transposed(small, weight, bias, large, {**case.parameters, "output_padding": ignored})
+    return Transposed(small, weight, bias, large, transposed_parameters(case))
 
 
 @thorough
@@ -62,7 +56,7 @@ def test_conv_transpose2d(isa: str, case: Conv2dCase, seed: int) -> None:
         assert_same(array, wanted)
 
 
-@lru_cache(maxsize=None)
+@cache
 def expected_result(name: str, dtype: Any) -> tuple[Transposed, Any, Any]:
     operands = transposed(CASES[name], 1, dtype)
     x, weight, bias, dy, parameters = operands
@@ -149,46 +143,33 @@ def test_output_padding_beyond_the_stride(
         assert_same(array, other)
 
 
-@lru_cache(maxsize=None)
-def serial_result(name: str, isa: str) -> tuple[Any, Any]:
-    """Operands, and what one thread makes of them on the chosen instruction set."""
-    with convolt.num_threads(1):
-        return large_operands(name), all_results(name)
-
-
-@lru_cache(maxsize=None)
-def large_operands(name: str) -> Any:
-    x_shape, weight_shape, parameters = LARGE[name]
-    shapes = [np.zeros(shape, np.float32) for shape in (x_shape, weight_shape)]
-    small = functional.conv2d(*shapes, **parameters).shape
-    return normal(4, small, weight_shape, x_shape[1:2], x_shape)
-
-
 def all_results(name: str) -> list[Any]:
-    x, weight, bias, dy = large_operands(name)
-    x_shape, weight_shape, parameters = LARGE[name]
-    spans = (n + 2 * parameters.get("padding", 0) - k for n, k in zip(
-        x_shape[2:], weight_shape[2:], strict=True))
-    parameters = {
-        **parameters, "output_padding": tuple(s % parameters.get("stride", 1) for s in spans)
-    }
+    case = LARGE[name]
+    operands = normal(4, case.y_shape, case.weight_shape, case.x_shape[1:2], case.x_shape)
+    x, weight, bias, dy = operands
+    parameters = transposed_parameters(case)
     y = functional.conv_transpose2d(x, weight, bias, **parameters)
     return [y, *functional.conv_transpose2d_backward(dy, x, weight, **parameters)]
 
 
+@cache
+def serial_results(name: str, isa: str) -> list[Any]:
+    """Return what one thread computes on the chosen instruction set."""
+    with convolt.num_threads(1):
+        return all_results(name)
+
+
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_for_any_number_of_threads(isa: str, threads: int, name: str) -> None:
-    _, expected = serial_result(name, isa)
-    for _ in range(2):
-        for array, wanted in zip(all_results(name), expected, strict=True):
-            assert_same_bits(array, wanted)
+    for array, wanted in zip(all_results(name), serial_results(name, isa), strict=True):
+        assert_same_bits(array, wanted)
 
 
 @for_fixtures
 @given(conv2d_cases(), seeds)
 def test_same_bits_for_an_image_alone(isa: str, case: Conv2dCase, seed: int) -> None:
     x, weight = normal(seed, case.y_shape, case.weight_shape, dtype=case.dtype)
-    parameters = transposed(case, seed).parameters
+    parameters = transposed_parameters(case)
     y = functional.conv_transpose2d(x, weight, **parameters)
     for n in range(len(x)):
         alone = functional.conv_transpose2d(x[n : n + 1], weight, **parameters)

@@ -123,6 +123,7 @@ def test_first_zero_keeps_its_sign(isa: str, zeros: tuple[float, float]) -> None
     ):
         assert_same(y, x[..., ::2])
         assert_same(indices.ravel(), np.arange(0, 40, 2))
+    assert_same(functional.global_max_pool2d(x), x[..., :1])
 
 
 @pytest.mark.parametrize(("function", "worst"), [("max_pool2d", -INF), ("min_pool2d", INF)])
@@ -166,6 +167,17 @@ def test_unusual_shapes(
             assert_extremum(function, x, kernel_size, stride, padding, dilation)
     if dilation == 1:
         assert_average(exact_integers(rng, shape, np.float32), kernel_size, stride, padding)
+
+
+def test_dilation_far_beyond_the_image(isa: str) -> None:
+    """Only the middle tap meets the image, and what lies between takes no scratch."""
+    far = 10**6
+    x = special_values(np.random.default_rng(0), (2, 2, 5, 19), np.float32)
+    convolt.release_memory()
+    y, indices = functional.max_pool2d(x, 3, 1, far, far, return_indices=True)
+    assert_same(y, x)
+    assert_same(indices, np.broadcast_to(np.arange(95).reshape(5, 19), x.shape))
+    assert convolt.scratch_bytes() < 2**16
 
 
 @pytest.mark.parametrize("padding", ["valid", "full", "same_upper", "same_lower", ((2, 0), (1, 2))])
@@ -308,14 +320,15 @@ def test_global_maximum(isa: str, dtype: Any, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("value", [NAN, 5.0, INF])
 def test_global_maximum_at_every_position(isa: str, dtype: Any, value: float) -> None:
-    """Two equal maxima, the second always in the last place: the first is found."""
-    pixels = 131
-    x = np.full((pixels, 1, 1, pixels), -INF, dtype)
-    x[:, 0, 0, -1] = value
-    x[np.arange(pixels), 0, 0, np.arange(pixels)] = value
+    """Alone, or with an equal behind it: around vectors, and blocks of 1024."""
+    pixels = 2165
+    positions = np.r_[0:140, 1020:1030, 2040:2060, 2100:pixels]
+    x = np.full((positions.size, 2, 1, pixels), -INF, dtype)
+    x[:, 1, 0, -1] = value
+    x[np.arange(positions.size), :, 0, positions] = value
     y, indices = functional.global_max_pool2d(x, return_indices=True)
-    np.testing.assert_array_equal(y.ravel(), np.full(pixels, value))
-    np.testing.assert_array_equal(indices.ravel(), np.arange(pixels))
+    np.testing.assert_array_equal(y.ravel(), np.full(y.size, value))
+    np.testing.assert_array_equal(indices.ravel(), positions.repeat(2))
 
 
 # --- every pooling ------------------------------------------------------------------------------

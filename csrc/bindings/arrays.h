@@ -1,6 +1,6 @@
-// From NumPy arrays to plain pointers and back. The order in every binding is the same: element type,
-// shapes, output, raw pointers, GIL released, engine. Arrays arrive as the Python layer prepared
-// them; here they are only checked, never converted.
+// From NumPy arrays to plain pointers and back. The order in every binding is the same: element
+// type, shapes, output, raw pointers, GIL released, engine. Arrays arrive as the Python layer
+// prepared them; here they are only checked, never converted.
 #pragma once
 
 #include <pybind11/numpy.h>

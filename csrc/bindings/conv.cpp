@@ -1,6 +1,5 @@
-#include "conv2d.h"
-
 #include "arrays.h"
+#include "conv2d.h"
 
 namespace convolt {
 namespace {
@@ -8,15 +7,15 @@ namespace {
 using Needs = std::array<bool, 3>;  // dx, dweight, dbias
 
 py::array py_conv2d_forward(const py::array& x, const py::array& weight, const OptionalArray& bias,
-                         const Pair& stride, const Quad& padding, const Pair& dilation,
-                         int64_t groups, bool relu, const std::string& algorithm,
-                         const OptionalArray& out) {
+                            const Pair& stride, const Quad& padding, const Pair& dilation,
+                            int64_t groups, bool relu, const std::string& algorithm,
+                            const OptionalArray& out) {
   const std::string function = "conv2d";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
-    const Conv2dProblem p = make_conv2d_problem(
-        function, shape4(function, "x", x), shape4(function, "weight", weight),
-        window_params(stride, padding, dilation), groups);
+    const Conv2dProblem p =
+        make_conv2d_problem(function, shape4(function, "x", x), shape4(function, "weight", weight),
+                            window_params(stride, padding, dilation), groups);
     const Algorithm chosen = parse_algorithm(function, algorithm);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
@@ -30,15 +29,14 @@ py::array py_conv2d_forward(const py::array& x, const py::array& weight, const O
 
 // Gradients in the order dx, dweight, dbias; None for what was not asked.
 py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::array& weight,
-                          const Pair& stride, const Quad& padding, const Pair& dilation,
-                          int64_t groups, const Needs& needs, const std::string& algorithm) {
+                             const Pair& stride, const Quad& padding, const Pair& dilation,
+                             int64_t groups, const Needs& needs, const std::string& algorithm) {
   const std::string function = "conv2d_backward";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
     const Shape4 weight_shape = shape4(function, "weight", weight);
-    const Conv2dProblem p =
-        make_conv2d_problem(function, shape4(function, "x", x), weight_shape,
-                            window_params(stride, padding, dilation), groups);
+    const Conv2dProblem p = make_conv2d_problem(function, shape4(function, "x", x), weight_shape,
+                                                window_params(stride, padding, dilation), groups);
     require_shape(function, "dy", p.output_shape(), shape4(function, "dy", dy));
     const Algorithm chosen = parse_algorithm(function, algorithm);
     const T* const dy_data = input_data<T>(function, "dy", dy);
@@ -70,9 +68,9 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
 }
 
 py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weight,
-                                   const OptionalArray& bias, const Pair& stride,
-                                   const Quad& padding, const Pair& dilation, int64_t groups,
-                                   const Pair& output_size, const OptionalArray& out) {
+                                      const OptionalArray& bias, const Pair& stride,
+                                      const Quad& padding, const Pair& dilation, int64_t groups,
+                                      const Pair& output_size, const OptionalArray& out) {
   const std::string function = "conv_transpose2d";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
@@ -84,25 +82,24 @@ py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weigh
     const T* const bias_data = optional_vector<T>(function, "bias", bias, p.in_channels);
     py::array y = make_output<T>(function, out, p.input_shape());
     T* const y_data = output_data<T>(y);
-    without_gil([&] {
-      conv2d_backward_data(p, Algorithm::kAuto, x_data, weight_data, bias_data, y_data);
-    });
+    without_gil(
+        [&] { conv2d_backward_data(p, Algorithm::kAuto, x_data, weight_data, bias_data, y_data); });
     return y;
   });
 }
 
 // The roles of the transposed convolution: its x is the dy of the convolution, its dy the x.
 py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
-                                    const py::array& weight, const Pair& stride,
-                                    const Quad& padding, const Pair& dilation, int64_t groups,
-                                    const Pair& output_size, const Needs& needs) {
+                                       const py::array& weight, const Pair& stride,
+                                       const Quad& padding, const Pair& dilation, int64_t groups,
+                                       const Pair& output_size, const Needs& needs) {
   const std::string function = "conv_transpose2d_backward";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
     const Shape4 weight_shape = shape4(function, "weight", weight);
     const Conv2dProblem p = make_conv_transpose2d_problem(
-        function, shape4(function, "x", x), weight_shape,
-        window_params(stride, padding, dilation), groups, output_size[0], output_size[1]);
+        function, shape4(function, "x", x), weight_shape, window_params(stride, padding, dilation),
+        groups, output_size[0], output_size[1]);
     require_shape(function, "dy", p.input_shape(), shape4(function, "dy", dy));
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);

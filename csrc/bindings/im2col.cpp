@@ -59,9 +59,8 @@ py::array columns_to_image(const std::string& function, const py::array& col,
 }  // namespace
 
 void register_im2col(py::module_& m) {
-  m.def("image_to_columns", &image_to_columns, py::arg("function"), py::arg("x"),
-        py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-        py::arg("out"));
+  m.def("image_to_columns", &image_to_columns, py::arg("function"), py::arg("x"), py::arg("kernel"),
+        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("out"));
   m.def("columns_to_image", &columns_to_image, py::arg("function"), py::arg("col"),
         py::arg("input_shape"), py::arg("kernel"), py::arg("stride"), py::arg("padding"),
         py::arg("dilation"), py::arg("out"));

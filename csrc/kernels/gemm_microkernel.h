@@ -8,11 +8,11 @@
 //     k = 0: a0 a1 .. a(MR-1)           k = 0: b0 b1 .. b(NR-1)
 //     k = 1: a0 a1 .. a(MR-1)           k = 1: b0 b1 .. b(NR-1)
 //
-// A is broadcast, B is loaded as vectors: with pixels as columns, rows of C are stored straight into
-// NCHW arrays. Rows and Vectors are what is in use of the panels, so that a ragged tile (64 output
-// channels are ten tiles of six and one of four; 7 x 7 pixels are three panels of sixteen and one
-// pixel) costs what it computes. Columns that do not fill a vector are the caller's: it passes a tile
-// of scratch as C (gemm.cpp).
+// A is broadcast, B is loaded as vectors: with pixels as columns, rows of C are stored straight
+// into NCHW arrays. Rows and Vectors are what is in use of the panels, so that a ragged tile (64
+// output channels are ten tiles of six and one of four; 7 x 7 pixels are three panels of sixteen
+// and one pixel) costs what it computes. Columns that do not fill a vector are the caller's: it
+// passes a tile of scratch as C (gemm.cpp).
 //
 // The order of a sum is k ascending, whatever the tile, so every tile gives the same bits.
 #pragma once

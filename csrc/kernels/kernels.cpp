@@ -12,8 +12,8 @@ namespace CONVOLT_ISA {
 
 // Blocks, in elements of float; half of them for double:
 //   KC  256: a panel of B, KC x NR, fills half of L1 (AVX2: 16 KiB of 32; AVX-512: 32 of 48).
-//   NC  the packed block of B, KC x NC, fills half of L2 (AVX2 and others: 256 KiB; AVX-512: 1 MiB).
-//   MC  the block of A that meets it, MC x KC, fills a quarter of L2.
+//   NC  the packed block of B, KC x NC, fills half of L2 (AVX2 and others: 256 KiB; AVX-512: 1
+//   MiB). MC  the block of A that meets it, MC x KC, fills a quarter of L2.
 template <typename T>
 constexpr int64_t kBlockK = 256;
 template <typename T>

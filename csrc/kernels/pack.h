@@ -68,7 +68,8 @@ static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int6
     for (int64_t r = 0; r < quads; r += kTransposeRows<T>) {
       transpose_block(from + r * row_stride, row_stride, to + r, dst_stride);
     }
-    if (quads < pairs) transpose_pair(from + quads * row_stride, row_stride, to + quads, dst_stride);
+    if (quads < pairs)
+      transpose_pair(from + quads * row_stride, row_stride, to + quads, dst_stride);
   }
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t k = r < pairs ? blocked : 0; k < count; ++k) {

@@ -86,8 +86,9 @@ static inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {
 #endif
 }
 
-// dst[j * dst_stride + i] = src[i * src_stride + j] for a block of kTransposeRows x kTransposeCount:
-// 4 rows of floats or 2 of doubles, so that the columns are stored as 128 bits, which every ISA has.
+// dst[j * dst_stride + i] = src[i * src_stride + j] for a block of kTransposeRows x
+// kTransposeCount: 4 rows of floats or 2 of doubles, so that the columns are stored as 128 bits,
+// which every ISA has.
 template <typename T>
 constexpr int kTransposeRows = 16 / static_cast<int>(sizeof(T));
 #if defined(__AVX2__)

@@ -5,13 +5,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <random>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace convolt::selftest {
@@ -72,10 +74,12 @@ class Report {
 
 inline Report report;
 
+// Knuth's MMIX generator: the same numbers with every compiler and standard library.
 class Random {
  public:
   int64_t integer(int64_t low, int64_t high) {
-    return low + static_cast<int64_t>(generator_() % static_cast<uint64_t>(high - low + 1));
+    state_ = state_ * 6364136223846793005U + 1442695040888963407U;
+    return low + static_cast<int64_t>((state_ >> 33) % static_cast<uint64_t>(high - low + 1));
   }
 
   // Integers so small that every sum of the self-test is exact in float.
@@ -94,7 +98,7 @@ class Random {
   }
 
  private:
-  std::mt19937 generator_{20240229};
+  uint64_t state_ = 0;
 };
 
 // On which side of an array the page lies that nobody may touch. One element too much on that side

@@ -7,15 +7,15 @@
 namespace convolt::selftest {
 
 struct Tile {
-  int64_t rows, kc;
+  int64_t rows, vectors, kc;
   bool accumulate, bias, relu;
   bool special;  // with NaN and infinities among the operands
   Guard guard;
 
   std::string text() const {
-    return "gemm_microkernel rows " + std::to_string(rows) + " kc " + std::to_string(kc) +
-           (accumulate ? " accumulate" : "") + (bias ? " bias" : "") + (relu ? " relu" : "") +
-           (special ? " special, " : ", ") + name(guard);
+    return "gemm_microkernel rows " + std::to_string(rows) + " vectors " + std::to_string(vectors) +
+           " kc " + std::to_string(kc) + (accumulate ? " accumulate" : "") + (bias ? " bias" : "") +
+           (relu ? " relu" : "") + (special ? " special, " : ", ") + name(guard);
   }
 };
 
@@ -23,9 +23,10 @@ template <typename T>
 void check_tile(const KernelTable<T>& kernels, const Tile& tile, Random& random) {
   report.begin(tile.text());
   const int64_t mr = kernels.mr, nr = kernels.nr;
-  const int64_t ldc = nr + 3;
+  const int64_t columns = tile.vectors * kernels.lanes;
+  const int64_t ldc = columns + 3;
   Guarded<T> a(tile.kc * mr, tile.guard), b(tile.kc * nr, tile.guard);
-  Guarded<T> c((tile.rows - 1) * ldc + nr, tile.guard), bias(tile.rows, tile.guard);
+  Guarded<T> c((tile.rows - 1) * ldc + columns, tile.guard), bias(tile.rows, tile.guard);
   random.fill(a);
   random.fill(b);
   random.fill(bias);
@@ -39,7 +40,7 @@ void check_tile(const KernelTable<T>& kernels, const Tile& tile, Random& random)
 
   std::vector<T> expected = c.copy();
   for (int64_t i = 0; i < tile.rows; ++i) {
-    for (int64_t j = 0; j < nr; ++j) {
+    for (int64_t j = 0; j < columns; ++j) {
       T sum = 0;
       for (int64_t k = 0; k < tile.kc; ++k) sum += a[k * mr + i] * b[k * nr + j];
       T& element = expected[static_cast<std::size_t>(i * ldc + j)];
@@ -49,24 +50,31 @@ void check_tile(const KernelTable<T>& kernels, const Tile& tile, Random& random)
     }
   }
   const Epilogue<T> epilogue = {tile.bias ? bias.data() : nullptr, tile.accumulate, tile.relu};
-  kernels.gemm_microkernels[tile.rows - 1](tile.kc, a.data(), b.data(), c.data(), ldc, epilogue);
+  kernels.gemm_microkernels[(tile.vectors - 1) * mr + tile.rows - 1](tile.kc, a.data(), b.data(),
+                                                                     c.data(), ldc, epilogue);
   report.expect_equal(c.data(), expected, "c");
 }
 
 template <typename T>
-void check_gemm(const KernelTable<T>& kernels, Random& random) {
-  const int64_t lengths[] = {0, 1, 2, 7, 255, 256, 257};
-  for (int64_t rows = 1; rows <= kernels.mr; ++rows) {
-    for (const int64_t kc : lengths) {
-      for (int choice = 0; choice < 16; ++choice) {
-        const bool accumulate = (choice & 1) != 0, bias = (choice & 2) != 0;
-        const bool relu = (choice & 4) != 0, special = (choice & 8) != 0;
-        const Guard guard = kGuards[(rows + kc + choice) % 2];
-        check_tile(kernels, {rows, kc, accumulate, bias, relu, special, guard}, random);
-      }
+void check_tiles(const KernelTable<T>& kernels, int64_t rows, int64_t vectors, Random& random) {
+  for (const int64_t kc : {0, 1, 2, 7, 255, 256, 257}) {
+    for (int choice = 0; choice < 16; ++choice) {
+      const bool accumulate = (choice & 1) != 0, bias = (choice & 2) != 0;
+      const bool relu = (choice & 4) != 0, special = (choice & 8) != 0;
+      const Guard guard = kGuards[(rows + kc + choice) % 2];
+      check_tile(kernels, {rows, vectors, kc, accumulate, bias, relu, special, guard}, random);
     }
-    for (const Guard guard : kGuards) {
-      check_tile(kernels, {rows, 3, true, true, true, false, guard}, random);
+  }
+  for (const Guard guard : kGuards) {
+    check_tile(kernels, {rows, vectors, 3, true, true, true, false, guard}, random);
+  }
+}
+
+template <typename T>
+void check_gemm(const KernelTable<T>& kernels, Random& random) {
+  for (int64_t rows = 1; rows <= kernels.mr; ++rows) {
+    for (int64_t vectors = 1; vectors * kernels.lanes <= kernels.nr; ++vectors) {
+      check_tiles(kernels, rows, vectors, random);
     }
   }
 }

@@ -89,8 +89,8 @@ void check_gather(const KernelTable<T>& kernels, bool exact, Guard guard, Random
                std::to_string(panels) + " taps " + std::to_string(taps) + " width " +
                std::to_string(width) + ", " + name(guard));
   const Runs runs(panels, width, 4 * kernels.nr, true, random);
-  std::vector<int64_t> tap_offsets;
-  for (int64_t t = 0; t < taps; ++t) tap_offsets.push_back(random.integer(0, 40));
+  std::vector<int64_t> tap_offsets(static_cast<std::size_t>(taps));
+  for (int64_t& offset : tap_offsets) offset = random.integer(0, 40);
   const int64_t row_pitch = width + (exact ? random.integer(0, 5) : 0);
   const int64_t panel_pitch = taps * row_pitch + (exact ? random.integer(0, 3) : kernels.lanes);
   // What the loose form may touch behind a run, and no more.

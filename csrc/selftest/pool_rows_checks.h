@@ -165,9 +165,9 @@ void check_rows(const KernelTable<T>& kernels, int64_t count, Guard guard, Rando
 
   report.begin("widen_offsets" + text);
   constexpr int64_t kBase = int64_t{1} << 40, kShift = -3, kStep = 2;
-  std::vector<int64_t> expected_indices;
+  std::vector<int64_t> expected_indices(offsets.begin(), offsets.end());
   for (int64_t i = 0; i < count; ++i) {
-    expected_indices.push_back(kBase + static_cast<int64_t>(offsets[i]) + kShift + i * kStep);
+    expected_indices[static_cast<std::size_t>(i)] += kBase + kShift + i * kStep;
   }
   kernels.widen_offsets(offsets.data(), count, kBase, kShift, kStep, indices.data());
   report.expect_equal(indices.data(), expected_indices, "indices");

@@ -65,15 +65,16 @@ def index_operand(value: Any, function: str) -> NDArray[np.int64]:
     return _as_ready(array, np.dtype(np.int64))
 
 
-def check_output(out: Any, function: str, **inputs: NDArray[Any] | None) -> None:
+def check_output(out: Any, function: str, **inputs: Any) -> None:
     """Refuse an `out` that is no array or shares memory with an input.
 
-    The engine checks its dtype, shape and layout: it writes `out` itself or nothing.
+    The inputs are the caller's, before any copy. The engine checks dtype, shape and layout of
+    `out`: it writes `out` itself or nothing.
     """
     if out is None:
         return
     if type(out) is not np.ndarray:
         raise TypeError(f"{function}: out must be a NumPy array, got {type(out).__name__}")
     for name, array in inputs.items():
-        if array is not None and np.may_share_memory(out, array) and np.shares_memory(out, array):
+        if isinstance(array, np.ndarray) and np.shares_memory(out, array):
             raise ValueError(f"{function}: out must not share memory with {name}")

@@ -11,6 +11,7 @@ from convolt import _core
 from convolt._arguments import (
     Conv2dGradients,
     Padding,
+    Pads,
     Pair,
     check_needs,
     pair,
@@ -92,6 +93,7 @@ def conv2d(
              [81., 90.]]]], dtype=float32)
     """
     function = "conv2d"
+    check_output(out, function, x=x, weight=weight, bias=bias)
     x = operand(x, "x", function)
     weight = operand(weight, "weight", function, like=x)
     bias = optional_operand(bias, "bias", function, like=x)
@@ -106,7 +108,6 @@ def conv2d(
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
     groups = integer(groups, "groups", function, minimum=1)
     check_activation(activation, function)
-    check_output(out, function, x=x, weight=weight, bias=bias)
     relu = activation == "relu"
     return _core.conv2d_forward(
         x, weight, bias, steps, pads, dilations, groups, relu, algorithm, out
@@ -189,7 +190,7 @@ def _resolve_transpose(
     dilation: Pair,
     groups: int,
     function: str,
-) -> tuple[Any, ...]:
+) -> tuple[tuple[int, int], Pads, tuple[int, int], int, tuple[int, int]]:
     """Return stride, padding, dilation, groups and output size as the engine takes them."""
     check_image(x, "x", function)
     check_kernel(weight, "C, OC/groups", function)
@@ -223,8 +224,8 @@ def conv_transpose2d(
     x : ndarray
         Images (N, C, H, W), float32 or float64.
     weight : ndarray
-        Filters (C, OC/groups, KH, KW), of the same dtype: the weight of the convolution from OC to C
-        channels whose transpose this is.
+        Filters (C, OC/groups, KH, KW), of the same dtype: the weight of the convolution from OC to
+        C channels whose transpose this is.
     bias : ndarray, optional
         (OC,), of the same dtype.
     stride, padding, dilation, groups : optional
@@ -238,7 +239,8 @@ def conv_transpose2d(
     Returns
     -------
     ndarray
-        (N, OC, OH, OW), OH = (H - 1)·stride - top - bottom + dilation·(KH - 1) + 1 + output_padding.
+        (N, OC, OH, OW), where OH is
+        (H - 1)·stride - top - bottom + dilation·(KH - 1) + 1 + output_padding, and OW likewise.
 
     References
     ----------
@@ -252,13 +254,13 @@ def conv_transpose2d(
     array([[[[1., 1., 3., 2., 2.]]]])
     """
     function = "conv_transpose2d"
+    check_output(out, function, x=x, weight=weight, bias=bias)
     x = operand(x, "x", function)
     weight = operand(weight, "weight", function, like=x)
     bias = optional_operand(bias, "bias", function, like=x)
     arguments = _resolve_transpose(
         x, weight, stride, padding, output_padding, dilation, groups, function
     )
-    check_output(out, function, x=x, weight=weight, bias=bias)
     return _core.conv_transpose2d_forward(x, weight, bias, *arguments, out)
 
 

@@ -49,12 +49,12 @@ def _extremum_pool2d(
     strict: bool,
     out: NDArray[Any] | None,
 ) -> Any:
+    check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
     window = _window(
         function, x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, strict
     )
-    check_output(out, function, x=x)
     return _core.pool2d_max_forward(function, x, *window, ceil_mode, return_indices, out)
 
 
@@ -117,8 +117,8 @@ def max_pool2d(
     y : ndarray
         (N, C, OH, OW), see :func:`convolt.pool_output_size`.
     indices : ndarray
-        Only with `return_indices`: int64, (N, C, OH, OW), each the flat index h·W + w of the maximum
-        in its plane, as in PyTorch.
+        Only with `return_indices`: int64, (N, C, OH, OW), each the flat index h·W + w of the
+        maximum in its plane, as in PyTorch.
 
     Examples
     --------
@@ -169,9 +169,9 @@ def max_pool2d_backward(
     array([[[[5., 0.],
              [0., 0.]]]])
     """
+    function = "max_pool2d_backward"
     return _extremum_pool2d_backward(
-        *("max_pool2d_backward", dy, indices, input_shape),
-        *(kernel_size, stride, padding, dilation, ceil_mode),
+        function, dy, indices, input_shape, kernel_size, stride, padding, dilation, ceil_mode
     )
 
 
@@ -214,9 +214,9 @@ def min_pool2d_backward(
     ceil_mode: bool = False,
 ) -> NDArray[Any]:
     """Compute the gradient of :func:`min_pool2d`, as :func:`max_pool2d_backward` does."""
+    function = "min_pool2d_backward"
     return _extremum_pool2d_backward(
-        *("min_pool2d_backward", dy, indices, input_shape),
-        *(kernel_size, stride, padding, dilation, ceil_mode),
+        function, dy, indices, input_shape, kernel_size, stride, padding, dilation, ceil_mode
     )
 
 
@@ -262,13 +262,13 @@ def avg_pool2d(
     array([[[[2. , 4. , 5.5]]]])
     """
     function = "avg_pool2d"
+    check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
     kernel, steps, pads, _ = _window(
         function, x.shape[2:], kernel_size, stride, padding, 1, ceil_mode, strict
     )
     divisor = check_divisor(divisor_override, function)
-    check_output(out, function, x=x)
     return _core.avg_pool2d_forward(
         x, kernel, steps, pads, ceil_mode, count_include_pad, divisor, out
     )
@@ -329,9 +329,9 @@ def global_avg_pool2d(x: NDArray[Any], *, out: NDArray[Any] | None = None) -> ND
     array([[[[1.5]]]])
     """
     function = "global_avg_pool2d"
+    check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
-    check_output(out, function, x=x)
     return _core.global_avg_pool2d_forward(x, out)
 
 
@@ -355,9 +355,9 @@ def global_max_pool2d(
     (array([[[[3.]]]]), array([[[[3]]]]))
     """
     function = "global_max_pool2d"
+    check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
-    check_output(out, function, x=x)
     return _core.global_max_pool2d_forward(x, return_indices, out)
 
 

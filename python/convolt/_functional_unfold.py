@@ -22,6 +22,7 @@ def _to_columns(
     dilation: Pair,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]:
+    check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
     kernel = pair(kernel_size, "kernel_size", function)
@@ -29,7 +30,6 @@ def _to_columns(
     dilations = pair(dilation, "dilation", function)
     size = (x.shape[2], x.shape[3])
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
-    check_output(out, function, x=x)
     return _core.image_to_columns(function, x, kernel, steps, pads, dilations, out)
 
 
@@ -46,7 +46,6 @@ def _to_image(
     steps = pair(stride, "stride", function)
     dilations = pair(dilation, "dilation", function)
     pads = resolve_padding(padding, shape[2:], kernel, steps, dilations, function)
-    check_output(out, function, col=col)
     return _core.columns_to_image(function, col, shape, kernel, steps, pads, dilations, out)
 
 
@@ -127,6 +126,7 @@ def col2im(
            [1., 2., 1.]])
     """
     function = "col2im"
+    check_output(out, function, col=col)
     col = operand(col, "col", function)
     shape = image_shape(input_shape, "input_shape", function)
     kernel = pair(kernel_size, "kernel_size", function)
@@ -204,6 +204,7 @@ def fold(
            [1., 2., 1.]])
     """
     function = "fold"
+    check_output(out, function, col=col)
     col = operand(col, "col", function)
     height, width = pair(output_size, "output_size", function)
     kernel = pair(kernel_size, "kernel_size", function)

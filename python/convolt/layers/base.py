@@ -52,8 +52,8 @@ class Layer:
     def _from_forward(self) -> Any:
         if self._saved is None:
             raise RuntimeError(f"{type(self).__name__}.backward: forward must be called before")
-        # Kept until the next forward pass, large arrays would push the step's memory beyond what
-        # the allocator recycles: fresh pages for every array took half the time of a step.
+        # Kept until the next forward pass, large arrays would push the memory of a step beyond what
+        # the allocator recycles, and fresh pages for each array cost a large part of the step.
         saved, self._saved = self._saved, None
         return saved
 

@@ -7,25 +7,6 @@
 namespace convolt {
 namespace {
 
-// A tile whose columns are not one stretch of C went to scratch: its epilogue and its way to C.
-template <typename T>
-void store_tile(const T* tile, int64_t tile_pitch, int64_t rows, T* c, const TileTarget<T>& target,
-                const PixelRun* begin, const PixelRun* end, const Epilogue<T>& epilogue) {
-  for (int64_t i = 0; i < rows; ++i, c += target.row_stride, tile += tile_pitch) {
-    for (const PixelRun* run = begin; run != end; ++run) {
-      T* const to = c + run->source;
-      const T* const from = tile + run->column;
-      for (int64_t j = 0; j < run->length; ++j) {
-        T* const element = to + j * target.x_stride;
-        T sum = epilogue.accumulate ? *element + from[j] : from[j];
-        if (epilogue.bias != nullptr) sum = sum + epilogue.bias[i];
-        if (epilogue.relu) sum = sum < T{0} ? T{0} : sum;
-        *element = sum;
-      }
-    }
-  }
-}
-
 // The runs of C that each panel covers.
 template <typename T>
 void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int64_t panel_width,
@@ -68,14 +49,15 @@ void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
       const int64_t used = std::min(kernels.mr, blocks.rows - row);
       const GemmMicrokernel<T> microkernel = tiles[used - 1];
       const T* const a = blocks.a + row * blocks.kc;
-      T* const c = target.c + row * target.row_stride;
+      TileTarget<T> rows = target;
+      rows.c += row * target.row_stride;
       Epilogue<T> own = epilogue;
       if (own.bias != nullptr) own.bias += row;
       if (direct) {
-        microkernel(blocks.kc, a, b, c + begin->source, target.row_stride, own);
+        microkernel(blocks.kc, a, b, rows.c + begin->source, target.row_stride, own);
       } else {
         microkernel(blocks.kc, a, b, tile, kernels.nr, plain);
-        store_tile(tile, kernels.nr, used, c, target, begin, end, own);
+        kernels.store_tile(tile, kernels.nr, used, rows, p, own);
       }
     }
   }
@@ -109,6 +91,11 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
   do {  // once for k = 0 as well: C is then the bias
     const int64_t k_count = std::min(kc_, k - k_begin);
     const bool last = k_begin + k_count == k;
+    if (columns % kernels_.nr !=
+        0) {  // the lanes beyond must not hold denormals by chance: they are slow
+      T* const ragged = packed_b_ + (columns_.panel_count() - 1) * panel_pitch_;
+      std::fill_n(ragged, k_count * kernels_.nr, T{0});
+    }
     columns_.pack(kernels_, problem.image, k_begin, k_begin + k_count, padded_, packed_b_,
                   panel_pitch_, kernels_.nr);
     for (int64_t row = row_begin; row < row_end && !stop_requested(); row += kernels_.mc) {

@@ -82,16 +82,6 @@ struct PackedBlocks {
   int64_t kc;
 };
 
-// Where their product goes: row i of a run of columns to c + i * row_stride + run.source + x_stride
-// * (column in the run).
-template <typename T>
-struct TileTarget {
-  T* c;
-  int64_t row_stride, x_stride;
-  const PixelRun* runs;
-  const int64_t* first_run;  // of each panel
-};
-
 // The inner loops, JR over panels of B and IR over panels of A, and the stores of their tiles.
 // `tile` is scratch for one.
 template <typename T>

@@ -1,5 +1,7 @@
 #include "geometry.h"
 
+#include <algorithm>
+
 namespace convolt {
 namespace {
 
@@ -25,11 +27,26 @@ void require_between(const std::string& function, const char* argument, int64_t 
   }
 }
 
+// The largest array that int64 can count in bytes. As NumPy does, an empty axis counts as one.
+void check_product(const std::string& function, const Shape4& shape, const char* name) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / sizeof(double);
+  int64_t product = 1;
+  for (const int64_t size : shape) {
+    const int64_t factor = std::max<int64_t>(size, 1);
+    if (product > kMost / factor) {
+      fail(function, std::string(name) + " must hold less than 2**60 elements, got shape " +
+                         to_string(shape));
+    }
+    product *= factor;
+  }
+}
+
 void check_window(const std::string& function, const Shape4& input, int64_t kernel_h,
                   int64_t kernel_w, const WindowParams& window) {
   if (input[2] < 1 || input[3] < 1) {
     fail(function, "x must have a height and a width of at least 1, got shape " + to_string(input));
   }
+  check_product(function, input, "the images");
   require_between(function, "kernel_size", 1, kernel_h, kernel_w);
   require_between(function, "stride", 1, window.stride_h, window.stride_w);
   require_between(function, "dilation", 1, window.dilation_h, window.dilation_w);
@@ -89,13 +106,6 @@ int64_t pool_output(const std::string& function, const Axis& axis, bool ceil_mod
                        ", got an extent of " + std::to_string(extent));
   }
   return out;
-}
-
-void check_product(const std::string& function, const Shape4& shape, const char* name) {
-  int64_t product = static_cast<int64_t>(sizeof(double));
-  for (const int64_t size : shape) {
-    product = checked_mul(product, size, function + ": " + name + " " + to_string(shape));
-  }
 }
 
 void check_groups(const std::string& function, int64_t groups) {
@@ -173,7 +183,7 @@ Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& inp
   p.window = window;
   p.out_h = floor_output(function, vertical(input, p.kernel_h, window), "height");
   p.out_w = floor_output(function, horizontal(input, p.kernel_w, window), "width");
-  check_product(function, p.output_shape(), "the output of shape");
+  check_product(function, p.output_shape(), "the output");
   return p;
 }
 
@@ -193,7 +203,7 @@ Conv2dProblem make_conv_transpose2d_problem(const std::string& function, const S
   }
   const int64_t output_channels = checked_mul(weight[1], groups, function + ": groups");
   const Shape4 output = {x[0], output_channels, output_h, output_w};
-  check_product(function, output, "the output of shape");
+  check_product(function, output, "the output");
   Conv2dProblem p = make_conv2d_problem(function, output, weight, window, groups);
   if (p.out_h < x[2] || p.out_w < x[3]) require_shape(function, "x", p.output_shape(), x);
   // An output_padding of a stride or more makes room for windows that x does not have.
@@ -206,8 +216,9 @@ Conv2dProblem make_im2col_problem(const std::string& function, const Shape4& inp
                                   int64_t kernel_h, int64_t kernel_w, const WindowParams& window) {
   const Shape4 weight = {0, input[1], kernel_h, kernel_w};
   const Conv2dProblem p = make_conv2d_problem(function, input, weight, window, 1);
-  const int64_t rows = checked_mul(input[1], checked_mul(kernel_h, kernel_w, function), function);
-  check_product(function, {p.batch, rows, p.out_h, p.out_w}, "the column matrix of");
+  const std::string what = function + ": the column matrix";
+  const int64_t rows = checked_mul(input[1], checked_mul(kernel_h, kernel_w, what), what);
+  check_product(function, {p.batch, rows, p.out_h, p.out_w}, "the column matrix");
   return p;
 }
 
@@ -228,7 +239,7 @@ Pool2dProblem make_pool2d_problem(const std::string& function, const Shape4& inp
   const Axis columns = horizontal(input, kernel_w, window);
   p.out_h = pool_output(function, rows, ceil_mode, "height");
   p.out_w = pool_output(function, columns, ceil_mode, "width");
-  check_product(function, p.output_shape(), "the output of shape");
+  check_product(function, p.output_shape(), "the output");
   require_window_inside(function, rows, p.out_h, "height");
   require_window_inside(function, columns, p.out_w, "width");
   return p;

@@ -228,7 +228,10 @@ void ColumnBlock::pack(const KernelTable<T>& kernels, const T* image, int64_t ro
     const int64_t tap = row % taps;
     const int64_t count = std::min(taps - tap, row_end - row);
     const T* const plane = image + channel * view_.channel_stride;
-    if (!plain && plane != padded_plane_) kernels.pad_rows(padded_, plane, T{0}, padded);
+    if (!plain && plane != padded_plane_) {
+      kernels.pad_rows(padded_, plane, T{0}, padded);
+      std::fill_n(padded + padded_.rows * padded_.row_pitch, kernels.lanes, T{0});
+    }
     padded_plane_ = plane;
     gather(plain ? plane : padded, tap_offsets_ + tap, count, panels,
            packed + (row - row_begin) * row_pitch);

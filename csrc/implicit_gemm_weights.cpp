@@ -110,6 +110,9 @@ class WeightsWorker {
   void pack_columns(const T* x, int64_t column, int64_t columns, int64_t pixels) {
     for (int64_t j = 0; j < columns; j += kernels_.nr) {
       const int64_t count = std::min(kernels_.nr, columns - j);
+      if (count < kernels_.nr) {  // as in GemmWorker: no denormals in the lanes beyond
+        std::fill_n(packed_b_ + j * pixels, pixels * kernels_.nr, T{0});
+      }
       pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_, 0, row_pitch_);
       kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
                                kernels_.nr);

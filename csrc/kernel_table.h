@@ -40,6 +40,16 @@ struct PixelPanels {
   int64_t row_pitch;    // and from tap to tap in a panel
 };
 
+// Where the rows of a product go: row i of a run of columns to
+// c + i * row_stride + run.source + x_stride * (column in the run).
+template <typename T>
+struct TileTarget {
+  T* c;
+  int64_t row_stride, x_stride;
+  const PixelRun* runs;
+  const int64_t* first_run;  // of each panel
+};
+
 // One horizontal sampling of a padded row: sample i reads x = start + i * step, and lies inside the
 // image for i in [begin, end); the others get the fill value.
 struct RowSampling {
@@ -136,6 +146,11 @@ struct KernelTable {
                      T* row);
   T (*sum)(const T* x, int64_t count);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
+
+  // Brings the first `rows` rows of a tile of sums, `pitch` elements each, to the runs of one
+  // panel.
+  void (*store_tile)(const T* tile, int64_t pitch, int64_t rows, const TileTarget<T>& target,
+                     int64_t panel, const Epilogue<T>& epilogue);
 
   // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.
   double (*fma_chains)(int64_t iterations, T* sink);

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <mutex>
+#include <thread>
+#include <vector>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -79,6 +81,32 @@ void note_threads_for_fork() {
 #endif
 }
 
+// The threads of a region, at most `wanted`: 1 where OpenMP must not be entered, and what can be
+// started. libgomp ends the whole process where it cannot start a thread, for want of memory say,
+// so those that it is about to start are tried first. It keeps the threads of the last team and no
+// others.
+int team_size(int wanted) {
+  thread_local int last_team = 1;
+  if (wanted <= 1 || omp_in_parallel() != 0 || forked_from_threads) return 1;
+  if (wanted > last_team) {
+    std::vector<std::thread> trials;
+    trials.reserve(static_cast<std::size_t>(wanted));
+    std::mutex gate;
+    std::unique_lock<std::mutex> closed(gate);  // all of them have to exist at the same time
+    try {
+      for (int i = last_team; i < wanted; ++i) {
+        trials.emplace_back([&gate] { const std::lock_guard<std::mutex> pass(gate); });
+      }
+    } catch (const std::exception&) {
+      wanted = last_team + static_cast<int>(trials.size());
+    }
+    closed.unlock();
+    for (std::thread& trial : trials) trial.join();
+  }
+  last_team = wanted;
+  return wanted;
+}
+
 // What OpenMP allowed when the library was loaded. A lower figure later is somebody's limit
 // (threadpoolctl), which also holds for a number of threads that was set here.
 const int initial_omp_threads = omp_get_max_threads();
@@ -134,9 +162,9 @@ bool stop_requested() {
 void parallel_for_erased(int64_t tasks, int threads, void (*body)(void*, int64_t, int),
                          void* context) {
   Region region;
-  const int team = static_cast<int>(std::min<int64_t>(threads, tasks));
 #if defined(_OPENMP)
-  if (team > 1 && omp_in_parallel() == 0 && !forked_from_threads) {
+  const int team = team_size(static_cast<int>(std::min<int64_t>(threads, tasks)));
+  if (team > 1) {
     note_threads_for_fork();
 #pragma omp parallel num_threads(team)
     {
@@ -147,7 +175,7 @@ void parallel_for_erased(int64_t tasks, int threads, void (*body)(void*, int64_t
     run_tasks(region, tasks, 0, true, body, context);
   }
 #else
-  static_cast<void>(team);
+  static_cast<void>(threads);
   run_tasks(region, tasks, 0, true, body, context);
 #endif
   if (region.error) std::rethrow_exception(region.error);

@@ -87,23 +87,21 @@ void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& p
 template <typename T>
 void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
                               int64_t out_pixels, const T* dy, const int64_t* indices, T* dx) {
-  parallel_for(planes, threads_for(static_cast<double>(planes * (in_pixels + out_pixels))),
-               [&](int64_t plane, int) {
-                 const T* const gradient = dy + plane * out_pixels;
-                 const int64_t* const winners = indices + plane * out_pixels;
-                 T* const sums = dx + plane * in_pixels;
-                 std::fill_n(sums, in_pixels, T{0});
-                 for (int64_t i = 0; i < out_pixels; ++i) {
-                   const int64_t index = winners[i];
-                   if (index < 0 || index >= in_pixels) {
-                     throw std::invalid_argument(function + ": indices must lie in [0, " +
-                                                 std::to_string(in_pixels) +
-                                                 "), the elements of a plane of " +
-                                                 "input_shape, got " + std::to_string(index));
-                   }
-                   sums[index] += gradient[i];
-                 }
-               });
+  const int threads = threads_for(static_cast<double>(planes * (in_pixels + out_pixels)));
+  parallel_for(planes, threads, [&](int64_t plane, int) {
+    const T* const gradient = dy + plane * out_pixels;
+    const int64_t* const winners = indices + plane * out_pixels;
+    T* const sums = dx + plane * in_pixels;
+    std::fill_n(sums, in_pixels, T{0});
+    for (int64_t i = 0; i < out_pixels; ++i) {
+      const int64_t index = winners[i];
+      if (index < 0 || index >= in_pixels) {
+        throw std::invalid_argument(function + ": indices must lie in [0, H*W) = [0, " +
+                                    std::to_string(in_pixels) + "), got " + std::to_string(index));
+      }
+      sums[index] += gradient[i];
+    }
+  });
 }
 
 template <typename T>
@@ -159,14 +157,16 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
 template <typename T>
 void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  parallel_for(planes, threads_for(static_cast<double>(planes * pixels)), [&](int64_t plane, int) {
+  const int threads = threads_for(static_cast<double>(planes * pixels));
+  parallel_for(planes, threads, [&](int64_t plane, int) {
     y[plane] = kernels.sum(x + plane * pixels, pixels) / static_cast<T>(pixels);
   });
 }
 
 template <typename T>
 void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* dx) {
-  parallel_for(planes, threads_for(static_cast<double>(planes * pixels)), [&](int64_t plane, int) {
+  const int threads = threads_for(static_cast<double>(planes * pixels));
+  parallel_for(planes, threads, [&](int64_t plane, int) {
     std::fill_n(dx + plane * pixels, pixels, dy[plane] / static_cast<T>(pixels));
   });
 }
@@ -174,7 +174,8 @@ void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* 
 template <typename T>
 void global_max_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y, int64_t* indices) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  parallel_for(planes, threads_for(static_cast<double>(planes * pixels)), [&](int64_t plane, int) {
+  const int threads = threads_for(static_cast<double>(planes * pixels));
+  parallel_for(planes, threads, [&](int64_t plane, int) {
     const int64_t index = kernels.first_maximum(x + plane * pixels, pixels);
     y[plane] = x[plane * pixels + index];
     if (indices != nullptr) indices[plane] = index;

@@ -26,7 +26,7 @@ namespace CONVOLT_ISA {
 // Register tile. Two FMA ports of latency 4-5 need at least 8-10 independent sums in flight.
 //              registers   sums           + B + broadcast of A        FMAs a load
 //   AVX2       16          6 x 2 = 12     + 2 + 1..2 = 15..16         12 / 8
-//   AVX-512    32          14 x 2 = 28    + 2 + 0 (memory operand)    28 / 16
+//   AVX-512    32          14 x 2 = 28    + 2 + 1..2 = 31..32         28 / 16
 //   NEON       32          8 x 3 = 24     + 3 + 2 = 29                24 / 11
 //   SSE2       16          6 x 2 = 12     + 2 + 1 + 1 product         12 / 8
 #if defined(__AVX512F__)
@@ -67,7 +67,8 @@ template <typename T, int Vectors, int Rows>
     for (int v = 0; v < Vectors; ++v) columns[v] = load<T>(b + v * kLanes<T>);
 #pragma GCC unroll 14
     for (int i = 0; i < Rows; ++i) {
-      const Vec<T> weight = broadcast<T>(a[i]);
+      Vec<T> weight = broadcast<T>(a[i]);
+      keep_in_register<T>(weight);
 #pragma GCC unroll 3
       for (int v = 0; v < Vectors; ++v) {
         sums[i][v] = multiply_add<T>(weight, columns[v], sums[i][v]);

@@ -6,20 +6,21 @@
 #include "pack.h"
 #include "pad_rows.h"
 #include "pool_rows.h"
+#include "store_tile.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {
 
-// Blocks, in elements of float; half of them for double:
-//   KC  256: a panel of B, KC x NR, fills half of L1 (AVX2: 16 KiB of 32; AVX-512: 32 of 48).
-//   NC  the packed block of B, KC x NC, fills half of L2 (AVX2 and others: 256 KiB; AVX-512: 1
-//   MiB). MC  the block of A that meets it, MC x KC, fills a quarter of L2.
-template <typename T>
-constexpr int64_t kBlockK = 256;
+// Blocks, in elements of float; NC is half of it for double:
+//   KC  a panel of B, KC x NR, fills half of L1, and one of A, MR x KC, fits beside it
+//         AVX2: 256 x 16 floats = 16 KiB of 32;  AVX-512: 192 x 32 = 24 KiB of 48, where 256 cost 5
+//         %.
+//   NC  the packed block of B, KC x NC, fills half of L2 (AVX2 and others: 240 KiB; AVX-512: 384).
+//   MC  the block of A that meets it, MC x KC, fills a quarter of L2.
+constexpr int64_t kBlockK = kVectorBytes == 64 ? 192 : 256;
 template <typename T>
 constexpr int64_t kBlockN =
     (kVectorBytes == 64 ? 512 : 240) * static_cast<int64_t>(sizeof(float)) / sizeof(T);
-template <typename T>
 constexpr int64_t kBlockM = kTileRows * (kVectorBytes == 64 ? 16 : 20);
 
 template <typename T>
@@ -28,8 +29,8 @@ constexpr KernelTable<T> make_table() {
   table.mr = kTileRows;
   table.nr = kTileColumns<T>;
   table.lanes = kLanes<T>;
-  table.kc = kBlockK<T>;
-  table.mc = kBlockM<T>;
+  table.kc = kBlockK;
+  table.mc = kBlockM;
   table.nc = kBlockN<T>;
   table.gemm_microkernels = kMicrokernels<T>.tiles;
   table.pad_rows = pad_rows<T>;
@@ -47,6 +48,7 @@ constexpr KernelTable<T> make_table() {
   table.spread_row = spread_row<T>;
   table.sum = sum<T>;
   table.first_maximum = first_maximum<T>;
+  table.store_tile = store_tile<T>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

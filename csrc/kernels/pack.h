@@ -55,16 +55,22 @@ static void gather_taps_exact(const T* plane, const int64_t* tap_offsets, int64_
 }
 
 // dst[k * dst_stride + r] = src[r * row_stride + k]: panels of A from rows of weights or of dy,
-// panels of B for backward_weights from rows of pixels. Blocks go through registers.
+// panels of B for backward_weights from rows of pixels. Blocks go through registers. The rows of
+// the next panel are fetched on the way: a piece of a row is too short for the hardware to foresee
+// them.
 template <typename T>
 static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
                             int64_t dst_stride) {
+  constexpr int64_t kLineElements = 64 / static_cast<int64_t>(sizeof(T));
   const int64_t quads = rows - rows % kTransposeRows<T>;
   const int64_t pairs = rows - rows % 2;
   const int64_t blocked = count - count % kTransposeCount<T>;
   for (int64_t k = 0; k < blocked; k += kTransposeCount<T>) {
     const T* const from = src + k;
     T* const to = dst + k * dst_stride;
+    if (k % kLineElements == 0) {
+      for (int64_t r = rows; r < 2 * rows; ++r) __builtin_prefetch(from + r * row_stride);
+    }
     for (int64_t r = 0; r < quads; r += kTransposeRows<T>) {
       transpose_block(from + r * row_stride, row_stride, to + r, dst_stride);
     }

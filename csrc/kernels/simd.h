@@ -60,6 +60,14 @@ static inline Vec<T> broadcast(T s) {
   return s - Vec<T>{};  // -(+0) keeps the sign of a zero s, where + would not
 }
 
+// Keeps a value in a register that the compiler would rather load again for each use.
+template <typename T>
+static inline void keep_in_register([[maybe_unused]] Vec<T>& v) {
+#if defined(__AVX512F__)
+  __asm__("" : "+v"(v));
+#endif
+}
+
 // a * b + c, rounded once where the ISA has it.
 template <typename T>
 static inline Vec<T> multiply_add(Vec<T> a, Vec<T> b, Vec<T> c) {

@@ -127,7 +127,7 @@ void run_gemm(const GroupedGemm<T>& gemm) {
 // are first, first + step, ... with step = stride / gcd(stride, dilation), and that the output o
 // moves by dilation / gcd from one to the next. Taken from the last to the first, o ascends.
 struct PhaseAxis {
-  int64_t pixels, taps;
+  int64_t phase, pixels, taps;
   int64_t last_tap, tap_step;
   int64_t origin, dilation;  // o = t + origin + ascending tap * dilation
 };
@@ -136,6 +136,7 @@ PhaseAxis phase_axis(int64_t phase, int64_t size, int64_t kernel, int64_t stride
                      int64_t pad) {
   const int64_t divisor = std::gcd(stride, dilation);
   PhaseAxis axis{};
+  axis.phase = phase;
   axis.pixels = phase < size ? ceil_div(size - phase, stride) : 0;
   axis.tap_step = stride / divisor;
   axis.dilation = dilation / divisor;
@@ -154,15 +155,14 @@ PhaseAxis phase_axis(int64_t phase, int64_t size, int64_t kernel, int64_t stride
 template <typename T>
 GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, const PhaseAxis& h) {
   GroupedGemm<T> gemm{};
-  const bool met = v.taps > 0 && h.taps > 0;
   Im2colView& view = gemm.view;
-  view.channels = met ? p.group_out_channels() : 0;
+  view.channels = p.group_out_channels();
   view.in_h = p.out_h;
   view.in_w = p.out_w;
   view.batch_stride = p.out_channels * p.out_pixels();
   view.channel_stride = p.out_pixels();
-  view.taps_h = met ? v.taps : 1;
-  view.taps_w = met ? h.taps : 1;
+  view.taps_h = v.taps;
+  view.taps_w = h.taps;
   view.dilation_h = v.dilation;
   view.dilation_w = h.dilation;
   view.origin_h = v.origin;
@@ -174,11 +174,11 @@ GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, co
   gemm.groups = p.groups;
   WeightView<T>& weight = gemm.first.a;
   weight.rows = p.group_in_channels();
-  weight.channels = view.channels;
+  weight.channels = p.group_out_channels();
   weight.row_stride = p.taps();
   weight.channel_stride = p.group_in_channels() * p.taps();
-  weight.taps_h = view.taps_h;
-  weight.taps_w = view.taps_w;
+  weight.taps_h = v.taps;
+  weight.taps_w = h.taps;
   weight.first_tap = v.last_tap * p.kernel_w + h.last_tap;
   weight.tap_stride_h = -v.tap_step * p.kernel_w;
   weight.tap_stride_w = -h.tap_step;
@@ -186,6 +186,31 @@ GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, co
   gemm.image_step = p.group_out_channels() * p.out_pixels();
   gemm.c_step = p.group_in_channels() * p.in_pixels();
   return gemm;
+}
+
+std::vector<PhaseAxis> phases(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
+                              int64_t pad) {
+  std::vector<PhaseAxis> axes;
+  axes.reserve(static_cast<std::size_t>(std::min(stride, size)));
+  for (int64_t phase = 0; phase < std::min(stride, size); ++phase) {
+    axes.push_back(phase_axis(phase, size, kernel, stride, dilation, pad));
+  }
+  return axes;
+}
+
+bool all_met(const std::vector<PhaseAxis>& axes) {
+  return std::all_of(axes.begin(), axes.end(), [](const PhaseAxis& axis) { return axis.taps > 0; });
+}
+
+// What the pixels hold that no tap meets.
+template <typename T>
+void fill_with_bias(const Conv2dProblem& p, const T* bias, T* dx) {
+  const int64_t planes = p.batch * p.in_channels;
+  const int threads = threads_for(static_cast<double>(planes * p.in_pixels()));
+  parallel_for(planes, threads, [&](int64_t plane, int) {
+    const T value = bias == nullptr ? T{0} : bias[plane % p.in_channels];
+    std::fill_n(dx + plane * p.in_pixels(), p.in_pixels(), value);
+  });
 }
 
 }  // namespace
@@ -196,16 +221,16 @@ void gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* 
   GroupedGemm<T> gemm{};
   gemm.view = forward_view(p);
   gemm.groups = p.groups;
-  gemm.first.a = {weight,
-                  p.group_out_channels(),
-                  p.group_in_channels(),
-                  gemm.view.rows(),
-                  p.taps(),
-                  p.kernel_h,
-                  p.kernel_w,
-                  0,
-                  p.kernel_w,
-                  1};
+  WeightView<T>& a = gemm.first.a;
+  a.data = weight;
+  a.rows = p.group_out_channels();
+  a.channels = p.group_in_channels();
+  a.row_stride = gemm.view.rows();
+  a.channel_stride = p.taps();
+  a.taps_h = p.kernel_h;
+  a.taps_w = p.kernel_w;
+  a.tap_stride_h = p.kernel_w;
+  a.tap_stride_w = 1;
   gemm.first.image = x;
   gemm.first.c = {y, p.out_pixels(), p.out_channels * p.out_pixels(), p.out_w, 1, p.out_h, p.out_w};
   gemm.first.bias = bias;
@@ -220,14 +245,18 @@ template <typename T>
 void gemm_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                         T* dx) {
   const WindowParams& w = p.window;
-  for (int64_t ph = 0; ph < std::min(w.stride_h, p.in_h); ++ph) {
-    const PhaseAxis v = phase_axis(ph, p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top);
-    for (int64_t pw = 0; pw < std::min(w.stride_w, p.in_w); ++pw) {
-      const PhaseAxis h = phase_axis(pw, p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
+  const std::vector<PhaseAxis> rows =
+      phases(p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top);
+  const std::vector<PhaseAxis> columns =
+      phases(p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left);
+  if (!all_met(rows) || !all_met(columns)) fill_with_bias(p, bias, dx);
+  for (const PhaseAxis& v : rows) {
+    for (const PhaseAxis& h : columns) {
+      if (v.taps == 0 || h.taps == 0) continue;
       GroupedGemm<T> gemm = backward_data_gemm<T>(p, v, h);
       gemm.first.a.data = weight;
       gemm.first.image = dy;
-      gemm.first.c = {dx + ph * p.in_w + pw,
+      gemm.first.c = {dx + v.phase * p.in_w + h.phase,
                       p.in_pixels(),
                       p.in_channels * p.in_pixels(),
                       w.stride_h * p.in_w,

@@ -129,8 +129,11 @@ def test_same_bits_for_an_image_alone(isa: str, case: Conv2dCase, seed: int) -> 
 
 
 @pytest.mark.parametrize("size", [(7, 7), (13, 13), (1, 40)])
-def test_same_bits_for_an_image_alone_among_many(isa: str, size: tuple[int, int]) -> None:
-    x, weight = normal(5, (50, 30, *size), (20, 30, 3, 3))
+@pytest.mark.parametrize("channels", [28, 57])  # reductions of 252 and 513, in one and three blocks
+def test_same_bits_for_an_image_alone_among_many(
+    isa: str, size: tuple[int, int], channels: int
+) -> None:
+    x, weight = normal(5, (50, channels, *size), (20, channels, 3, 3))
     y = functional.conv2d(x, weight, padding=1, algorithm="gemm")
     for n in (0, 17, 49):
         alone = functional.conv2d(x[n : n + 1], weight, padding=1, algorithm="gemm")

@@ -83,7 +83,7 @@ def test_every_padding(stride: Any, kernel: Any, dilation: Any) -> None:
     for padding in [0, 2, (1, 3), ((0, 4), (3, 1)), ((7, 8), (9, 10)), *names]:
         parameters = {"stride": stride, "dilation": dilation, "padding": padding}
         try:
-            y = functional.conv2d(x, weight, **parameters)
+            y = reference.conv2d(x, weight, **parameters)
         except ValueError:
             continue  # the kernel does not fit
         dy = exact_integers(rng, y.shape, np.float32)

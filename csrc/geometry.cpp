@@ -41,11 +41,15 @@ void check_product(const std::string& function, const Shape4& shape, const char*
   }
 }
 
+void check_image(const std::string& function, const Shape4& x) {
+  if (x[2] < 1 || x[3] < 1) {
+    fail(function, "x must have H, W >= 1, got shape " + to_string(x));
+  }
+}
+
 void check_window(const std::string& function, const Shape4& input, int64_t kernel_h,
                   int64_t kernel_w, const WindowParams& window) {
-  if (input[2] < 1 || input[3] < 1) {
-    fail(function, "x must have a height and a width of at least 1, got shape " + to_string(input));
-  }
+  check_image(function, input);
   check_product(function, input, "the images");
   require_between(function, "kernel_size", 1, kernel_h, kernel_w);
   require_between(function, "stride", 1, window.stride_h, window.stride_w);
@@ -77,73 +81,66 @@ Axis horizontal(const Shape4& input, int64_t kernel_w, const WindowParams& w) {
   return {input[3], kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.pad_right};
 }
 
-int64_t floor_output(const std::string& function, const Axis& axis, const char* name) {
+void require_fit(const std::string& function, int64_t extent, int64_t padded) {
+  if (extent > padded) {
+    fail(function, "kernel_size must fit into the padded input, got a kernel that covers " +
+                       std::to_string(extent) + " and a padded input of " + std::to_string(padded));
+  }
+}
+
+int64_t floor_output(const std::string& function, const Axis& axis) {
   const int64_t padded = axis.padded_size(function);
   const int64_t extent = axis.extent(function);
-  if (extent > padded) {
-    fail(function, "kernel_size must fit into the padded x along the " + std::string(name) +
-                       ": dilation * (kernel_size - 1) + 1 = " + std::to_string(extent) +
-                       ", but x and its padding measure " + std::to_string(padded));
-  }
+  require_fit(function, extent, padded);
   return (padded - extent) / axis.stride + 1;
 }
 
-int64_t pool_output(const std::string& function, const Axis& axis, bool ceil_mode,
-                    const char* name) {
+int64_t pool_output(const std::string& function, const Axis& axis, bool ceil_mode) {
   const int64_t extent = axis.extent(function);
   if (axis.pad_before >= extent || axis.pad_after >= extent) {
-    fail(function, "padding must be smaller than the kernel, dilation * (kernel_size - 1) + 1 = " +
-                       std::to_string(extent) + " along the " + name + "; got " +
+    fail(function, "padding must be less than the " + std::to_string(extent) +
+                       " that the kernel covers, got " +
                        pair_text(axis.pad_before, axis.pad_after));
   }
-  if (!ceil_mode) return floor_output(function, axis, name);
-  const int64_t span = checked_add(axis.padded_size(function), axis.stride, function + ": stride");
-  int64_t out = floor_quotient(span - 1 - extent, axis.stride) + 1;
+  if (!ceil_mode) return floor_output(function, axis);
+  const int64_t padded = axis.padded_size(function);
+  const int64_t overhang = axis.stride - 1;
+  if (extent > padded + overhang) require_fit(function, extent, padded);
+  const int64_t out = (padded + overhang - extent) / axis.stride + 1;
   // The last window starts inside the image or the padding before it.
-  if ((out - 1) * axis.stride >= axis.size + axis.pad_before) --out;
-  if (out < 1) {
-    fail(function, "kernel_size must fit into the padded x along the " + std::string(name) +
-                       ", got an extent of " + std::to_string(extent));
-  }
-  return out;
+  return (out - 1) * axis.stride >= axis.size + axis.pad_before ? out - 1 : out;
 }
 
-void check_groups(const std::string& function, int64_t groups) {
+void check_groups(const std::string& function, int64_t groups, int64_t weights) {
   if (groups < 1) fail(function, "groups must be at least 1, got " + std::to_string(groups));
+  if (weights % groups != 0) {
+    fail(function, "groups must divide the first axis of weight, " + std::to_string(weights) +
+                       ", got groups=" + std::to_string(groups));
+  }
 }
 
 void check_channels(const std::string& function, const Shape4& input, const Shape4& weight,
-                    int64_t groups) {
-  const int64_t expected = checked_mul(weight[1], groups, function + ": groups");
+                    int64_t groups, int64_t expected) {
   if (input[1] == expected) return;
   std::string message = "x must have " + std::to_string(expected) +
-                        " channels (weight.shape[1] = " + std::to_string(weight[1]) +
-                        " times groups = " + std::to_string(groups) + "), got " +
-                        std::to_string(input[1]) + " in x of shape " + to_string(input) +
-                        " and weight of shape " + to_string(weight);
+                        " channels for weight of shape " + to_string(weight) +
+                        " and groups=" + std::to_string(groups) + ", got x of shape " +
+                        to_string(input);
   if (input[3] == expected) {
-    message += "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)";
+    message += "; x looks like NHWC, x.transpose(0, 3, 1, 2) makes it NCHW";
   }
   fail(function, message);
 }
 
-void require_multiple(const std::string& function, const std::string& what, int64_t size,
-                      int64_t groups) {
-  if (size % groups != 0) {
-    fail(function, what + " must be a multiple of groups = " + std::to_string(groups) + ", got " +
-                       std::to_string(size));
-  }
-}
-
-void require_window_inside(const std::string& function, const Axis& axis, int64_t out,
-                           const char* name) {
+void require_pixels(const std::string& function, const Axis& axis, int64_t out, bool vertical) {
   if (axis.dilation == 1) return;  // padding smaller than the kernel is enough
   for (int64_t o = 0; o < out; ++o) {
     const TapRange taps =
         taps_inside(o, axis.size, axis.kernel, axis.stride, axis.dilation, axis.pad_before);
     if (taps.begin >= taps.end) {
-      fail(function, "every window must hold an element of x, but window " + std::to_string(o) +
-                         " along the " + name + " lies wholly in the padding");
+      fail(function, "padding must leave a pixel to every window, but the window at output " +
+                         pair_text(vertical ? o : 0, vertical ? 0 : o) +
+                         " lies wholly in the padding");
     }
   }
 }
@@ -156,21 +153,21 @@ std::string to_string(const Shape4& shape) {
   return text + ")";
 }
 
-void require_shape(const std::string& function, const char* argument, const Shape4& expected,
-                   const Shape4& got) {
+void require_shape(const std::string& function, const char* argument, const char* axes,
+                   const Shape4& expected, const Shape4& got) {
   if (expected != got) {
-    fail(function, std::string(argument) + " must have shape " + to_string(expected) + ", got " +
-                       to_string(got));
+    fail(function, std::string(argument) + " must have shape " + axes + " = " +
+                       to_string(expected) + ", got " + to_string(got));
   }
 }
 
 Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& input,
                                   const Shape4& weight, const WindowParams& window,
                                   int64_t groups) {
-  check_groups(function, groups);
+  check_groups(function, groups, weight[0]);
   check_window(function, input, weight[2], weight[3], window);
-  check_channels(function, input, weight, groups);
-  require_multiple(function, "weight.shape[0]", weight[0], groups);
+  check_channels(function, input, weight, groups,
+                 checked_mul(weight[1], groups, function + ": groups"));
   Conv2dProblem p{};
   p.batch = input[0];
   p.in_channels = input[1];
@@ -181,8 +178,8 @@ Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& inp
   p.kernel_w = weight[3];
   p.groups = groups;
   p.window = window;
-  p.out_h = floor_output(function, vertical(input, p.kernel_h, window), "height");
-  p.out_w = floor_output(function, horizontal(input, p.kernel_w, window), "width");
+  p.out_h = floor_output(function, vertical(input, p.kernel_h, window));
+  p.out_w = floor_output(function, horizontal(input, p.kernel_w, window));
   check_product(function, p.output_shape(), "the output");
   return p;
 }
@@ -190,22 +187,15 @@ Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& inp
 Conv2dProblem make_conv_transpose2d_problem(const std::string& function, const Shape4& x,
                                             const Shape4& weight, const WindowParams& window,
                                             int64_t groups, int64_t output_h, int64_t output_w) {
-  check_groups(function, groups);
-  if (x[2] < 1 || x[3] < 1) {
-    fail(function, "x must have a height and a width of at least 1, got shape " + to_string(x));
-  }
-  if (x[1] != weight[0]) {
-    fail(function,
-         "x must have weight.shape[0] = " + std::to_string(weight[0]) + " channels, got " +
-             std::to_string(x[1]) + " in x of shape " + to_string(x) + " and weight of shape " +
-             to_string(weight) +
-             (x[3] == weight[0] ? "; x looks like NHWC: pass x.transpose(0, 3, 1, 2)" : ""));
-  }
+  check_groups(function, groups, weight[0]);
+  check_image(function, x);
+  check_channels(function, x, weight, groups, weight[0]);
   const int64_t output_channels = checked_mul(weight[1], groups, function + ": groups");
   const Shape4 output = {x[0], output_channels, output_h, output_w};
   check_product(function, output, "the output");
   Conv2dProblem p = make_conv2d_problem(function, output, weight, window, groups);
-  if (p.out_h < x[2] || p.out_w < x[3]) require_shape(function, "x", p.output_shape(), x);
+  if (p.out_h < x[2] || p.out_w < x[3])
+    require_shape(function, "x", "(N, C, H, W)", p.output_shape(), x);
   // An output_padding of a stride or more makes room for windows that x does not have.
   p.out_h = x[2];
   p.out_w = x[3];
@@ -237,11 +227,11 @@ Pool2dProblem make_pool2d_problem(const std::string& function, const Shape4& inp
   p.count_include_pad = true;
   const Axis rows = vertical(input, kernel_h, window);
   const Axis columns = horizontal(input, kernel_w, window);
-  p.out_h = pool_output(function, rows, ceil_mode, "height");
-  p.out_w = pool_output(function, columns, ceil_mode, "width");
+  p.out_h = pool_output(function, rows, ceil_mode);
+  p.out_w = pool_output(function, columns, ceil_mode);
   check_product(function, p.output_shape(), "the output");
-  require_window_inside(function, rows, p.out_h, "height");
-  require_window_inside(function, columns, p.out_w, "width");
+  require_pixels(function, rows, p.out_h, true);
+  require_pixels(function, columns, p.out_w, false);
   return p;
 }
 

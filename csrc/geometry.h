@@ -87,7 +87,7 @@ CONVOLT_HOST_DEVICE inline int64_t averaged_extent(int64_t out, int64_t size, in
 std::string to_string(const Shape4& shape);
 
 // Each throws std::invalid_argument, with a message that begins with the name of the function and
-// says which argument is wrong, what was expected and what came.
+// says which argument is wrong, what was expected and what came, in the words of the Python layer.
 Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& input,
                                   const Shape4& weight, const WindowParams& window, int64_t groups);
 // The convolution whose transpose conv_transpose2d is: its output is the x of conv_transpose2d.
@@ -101,7 +101,8 @@ Pool2dProblem make_pool2d_problem(const std::string& function, const Shape4& inp
 Conv2dProblem make_im2col_problem(const std::string& function, const Shape4& input,
                                   int64_t kernel_h, int64_t kernel_w, const WindowParams& window);
 
-void require_shape(const std::string& function, const char* argument, const Shape4& expected,
-                   const Shape4& got);
+// `axes` names the axes of the argument: "(N, OC, OH, OW)".
+void require_shape(const std::string& function, const char* argument, const char* axes,
+                   const Shape4& expected, const Shape4& got);
 
 }  // namespace convolt

@@ -131,7 +131,7 @@ def test_output_sizes_of_a_single_axis() -> None:
     assert pool_output_size((24, 9), (2, 3)) == (12, 3)
     assert pool_output_size(4, 1, 2, ceil_mode=True) == 2
     assert pool_output_size(2, 3, 3, 1, ceil_mode=True) == 1
-    assert conv_output_size(10**30, 3, 10**10) == (10**30 - 3) // 10**10 + 1
+    assert conv_output_size(2**31 - 1, 3, 1000) == (2**31 - 4) // 1000 + 1
     with pytest.raises(TypeError, match="kernel_size must be an int when input_size is one"):
         conv_output_size(28, (5, 5))  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="padding must be an int or a name when input_size is an"):

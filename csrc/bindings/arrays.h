@@ -75,7 +75,7 @@ auto with_element_type(const std::string& function, const char* argument, const 
 
 inline Shape4 shape4(const std::string& function, const char* argument, const py::array& array) {
   if (array.ndim() != 4) {
-    throw py::value_error(function + ": " + argument + " must have 4 dimensions, got shape " +
+    throw py::value_error(function + ": " + argument + " must have 4 axes, got shape " +
                           shape_text(array));
   }
   return {array.shape(0), array.shape(1), array.shape(2), array.shape(3)};
@@ -88,14 +88,14 @@ const T* input_data(const std::string& function, const char* argument, const py:
   return static_cast<const T*>(array.data());
 }
 
-// A vector of `size` elements, or null where None came.
+// A vector of one element for each of `size` output channels, or null where None came.
 template <typename T>
 const T* optional_vector(const std::string& function, const char* argument,
                          const OptionalArray& array, int64_t size) {
   if (!array) return nullptr;
   if (array->ndim() != 1 || array->shape(0) != size) {
-    throw py::value_error(function + ": " + argument + " must have shape (" + std::to_string(size) +
-                          ",), got " + shape_text(*array));
+    throw py::value_error(function + ": " + argument + " must have shape (OC,) = (" +
+                          std::to_string(size) + ",), got " + shape_text(*array));
   }
   return input_data<T>(function, argument, *array);
 }

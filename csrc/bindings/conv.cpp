@@ -37,7 +37,7 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
     const Shape4 weight_shape = shape4(function, "weight", weight);
     const Conv2dProblem p = make_conv2d_problem(function, shape4(function, "x", x), weight_shape,
                                                 window_params(stride, padding, dilation), groups);
-    require_shape(function, "dy", p.output_shape(), shape4(function, "dy", dy));
+    require_shape(function, "dy", "(N, OC, OH, OW)", p.output_shape(), shape4(function, "dy", dy));
     const Algorithm chosen = parse_algorithm(function, algorithm);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);
@@ -100,7 +100,7 @@ py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
     const Conv2dProblem p = make_conv_transpose2d_problem(
         function, shape4(function, "x", x), weight_shape, window_params(stride, padding, dilation),
         groups, output_size[0], output_size[1]);
-    require_shape(function, "dy", p.input_shape(), shape4(function, "dy", dy));
+    require_shape(function, "dy", "(N, OC, OH, OW)", p.input_shape(), shape4(function, "dy", dy));
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);

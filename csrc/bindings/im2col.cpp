@@ -15,6 +15,10 @@ ColumnLayout column_layout(const std::string& function) {
   return function == "unfold" || function == "fold" ? ColumnLayout::kTaps : ColumnLayout::kWindows;
 }
 
+const char* column_axes(ColumnLayout layout) {
+  return layout == ColumnLayout::kTaps ? "(N, C*KH*KW, OH*OW)" : "(N*OH*OW, C*KH*KW)";
+}
+
 // `function` is im2col or unfold.
 py::array image_to_columns(const std::string& function, const py::array& x, const Pair& kernel,
                            const Pair& stride, const Quad& padding, const Pair& dilation,
@@ -44,7 +48,7 @@ py::array columns_to_image(const std::string& function, const py::array& col,
     const ColumnLayout layout = column_layout(function);
     const std::vector<int64_t> expected = column_shape(p, layout);
     if (!std::equal(expected.begin(), expected.end(), col.shape(), col.shape() + col.ndim())) {
-      throw py::value_error(function + ": col must have shape " +
+      throw py::value_error(function + ": col must have shape " + column_axes(layout) + " = " +
                             py::str(py::tuple(py::cast(expected))).cast<std::string>() + ", got " +
                             shape_text(col));
     }

@@ -29,9 +29,7 @@ Pool2dProblem average_problem(const std::string& function, const Shape4& input,
 // A plane is one window here, so it must have an element.
 void require_pixels(const std::string& function, const Shape4& input) {
   if (input[2] < 1 || input[3] < 1) {
-    throw py::value_error(function +
-                          ": x must have a height and a width of at least 1, got shape " +
-                          to_string(input));
+    throw py::value_error(function + ": x must have H, W >= 1, got shape " + to_string(input));
   }
 }
 
@@ -66,11 +64,12 @@ py::object extremum_forward(const std::string& function, const py::array& x,
 
 // dx of any maximum or minimum: `output` is the shape that dy and indices must have.
 py::array extremum_backward(const std::string& function, const py::array& dy,
-                            const py::array& indices, const Shape4& input, const Shape4& output) {
+                            const py::array& indices, const Shape4& input, const char* axes,
+                            const Shape4& output) {
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
-    require_shape(function, "dy", output, shape4(function, "dy", dy));
-    require_shape(function, "indices", output, shape4(function, "indices", indices));
+    require_shape(function, "dy", axes, output, shape4(function, "dy", dy));
+    require_shape(function, "indices", axes, output, shape4(function, "indices", indices));
     py::array dx = make_output<T>(function, std::nullopt, input);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const int64_t* const indices_data = input_data<int64_t>(function, "indices", indices);
@@ -105,7 +104,7 @@ py::array avg_backward(const py::array& dy, const Shape4& input, const PoolArgum
     using T = decltype(tag);
     const Pool2dProblem p =
         average_problem(function, input, arguments, count_include_pad, divisor_override);
-    require_shape(function, "dy", p.output_shape(), shape4(function, "dy", dy));
+    require_shape(function, "dy", "(N, C, OH, OW)", p.output_shape(), shape4(function, "dy", dy));
     py::array dx = make_output<T>(function, std::nullopt, input);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     T* const dx_data = output_data<T>(dx);
@@ -135,7 +134,8 @@ py::array global_avg_backward(const py::array& dy, const Shape4& input) {
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
     require_pixels(function, input);
-    require_shape(function, "dy", global_output_shape(input), shape4(function, "dy", dy));
+    require_shape(function, "dy", "(N, C, 1, 1)", global_output_shape(input),
+                  shape4(function, "dy", dy));
     py::array dx = make_output<T>(function, std::nullopt, input);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     T* const dx_data = output_data<T>(dx);
@@ -185,7 +185,7 @@ void register_pool(py::module_& m) {
          const Shape4& input_shape, const Pair& kernel, const Pair& stride, const Quad& padding,
          const Pair& dilation, bool ceil_mode) {
         const PoolArguments arguments = {kernel, stride, padding, dilation, ceil_mode};
-        return extremum_backward(function, dy, indices, input_shape,
+        return extremum_backward(function, dy, indices, input_shape, "(N, C, OH, OW)",
                                  arguments.problem(function, input_shape).output_shape());
       },
       arg("function"), arg("dy"), arg("indices"), arg("input_shape"), arg("kernel"), arg("stride"),
@@ -218,7 +218,7 @@ void register_pool(py::module_& m) {
       [](const py::array& dy, const py::array& indices, const Shape4& input_shape) {
         const std::string function = "global_max_pool2d_backward";
         require_pixels(function, input_shape);
-        return extremum_backward(function, dy, indices, input_shape,
+        return extremum_backward(function, dy, indices, input_shape, "(N, C, 1, 1)",
                                  global_output_shape(input_shape));
       },
       arg("dy"), arg("indices"), arg("input_shape"));

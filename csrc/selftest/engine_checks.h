@@ -59,6 +59,8 @@ inline void check_scratch() {
                   "scratch must be aligned");
   }
   report.expect(scratch_bytes() == before + 1000, "only the arena is kept");
+  release_memory();
+  report.expect(scratch_bytes() == before, "release_memory must give the arena back");
   {
     const Scratch large(kRetainedScratchBytes + 1);
   }

@@ -44,8 +44,8 @@ def operand(
         raise TypeError(f"{function}: {name} must be float32 or float64, got {array.dtype}")
     if like is not None and dtype != like.dtype:
         raise TypeError(
-            f"{function}: {name} must be {like.dtype} like the other operands, got {dtype}; "
-            "convert one of them, for nothing is converted silently"
+            f"{function}: {name} must be {like.dtype} as the other operand is, got {dtype} "
+            "(float32 and float64 are supported, not a mixture)"
         )
     return _as_ready(array, dtype)
 

@@ -253,6 +253,7 @@ def test_exception_of_a_handler_ends_a_long_call(name: str, threads: int) -> Non
     run_function(raise_in_a_call, name, threads)
 
 
+@pytest.mark.unsanitized
 @pytest.mark.parametrize("threads", [1, 2])
 def test_handler_may_convolve(threads: int) -> None:
     run_function(convolve_in_a_handler, threads)

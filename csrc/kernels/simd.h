@@ -107,6 +107,14 @@ template <typename T>
 constexpr int kTransposeCount = 16 / static_cast<int>(sizeof(T));
 #endif
 
+#if defined(__SSE2__)
+// Stores that ask for no alignment, unlike those of a double.
+static inline void store_pairs(float* low, float* high, __m128 v) {
+  _mm_storel_pi(reinterpret_cast<__m64*>(low), v);
+  _mm_storeh_pi(reinterpret_cast<__m64*>(high), v);
+}
+#endif
+
 #if defined(__AVX2__)
 
 static inline void store_halves(float* low, float* high, __m256 v) {
@@ -137,13 +145,11 @@ static inline void transpose_block(const float* src, int64_t src_stride, float* 
 static inline void transpose_pair(const float* src, int64_t src_stride, float* dst,
                                   int64_t dst_stride) {
   const __m256 r0 = _mm256_loadu_ps(src), r1 = _mm256_loadu_ps(src + src_stride);
-  const __m256d low = _mm256_castps_pd(_mm256_unpacklo_ps(r0, r1));
-  const __m256d high = _mm256_castps_pd(_mm256_unpackhi_ps(r0, r1));
-  const __m128d pairs[4] = {_mm256_castpd256_pd128(low), _mm256_castpd256_pd128(high),
-                            _mm256_extractf128_pd(low, 1), _mm256_extractf128_pd(high, 1)};
+  const __m256 low = _mm256_unpacklo_ps(r0, r1), high = _mm256_unpackhi_ps(r0, r1);
+  const __m128 pairs[4] = {_mm256_castps256_ps128(low), _mm256_castps256_ps128(high),
+                           _mm256_extractf128_ps(low, 1), _mm256_extractf128_ps(high, 1)};
   for (int i = 0; i < 4; ++i, dst += 2 * dst_stride) {
-    _mm_storel_pd(reinterpret_cast<double*>(dst), pairs[i]);
-    _mm_storeh_pd(reinterpret_cast<double*>(dst + dst_stride), pairs[i]);
+    store_pairs(dst, dst + dst_stride, pairs[i]);
   }
 }
 
@@ -174,11 +180,9 @@ static inline void transpose_block(const float* src, int64_t src_stride, float* 
 static inline void transpose_pair(const float* src, int64_t src_stride, float* dst,
                                   int64_t dst_stride) {
   const __m128 r0 = _mm_loadu_ps(src), r1 = _mm_loadu_ps(src + src_stride);
-  const __m128d pairs[2] = {_mm_castps_pd(_mm_unpacklo_ps(r0, r1)),
-                            _mm_castps_pd(_mm_unpackhi_ps(r0, r1))};
+  const __m128 pairs[2] = {_mm_unpacklo_ps(r0, r1), _mm_unpackhi_ps(r0, r1)};
   for (int i = 0; i < 2; ++i, dst += 2 * dst_stride) {
-    _mm_storel_pd(reinterpret_cast<double*>(dst), pairs[i]);
-    _mm_storeh_pd(reinterpret_cast<double*>(dst + dst_stride), pairs[i]);
+    store_pairs(dst, dst + dst_stride, pairs[i]);
   }
 }
 

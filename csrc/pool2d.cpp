@@ -131,7 +131,7 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
   Slicer size;
   size.take<T>(columns.out);
   size.take<T>(columns.size);
-  const int threads = threads_for(visits(problem));
+  const int threads = threads_for(pooling_work(problem));
   const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
   parallel_for(problem.planes(), threads, [&](int64_t plane, int thread) {
     Slicer slice(scratch.data() + size.used() * static_cast<std::size_t>(thread));

@@ -36,10 +36,12 @@ inline WindowAxis horizontal(const Pool2dProblem& p) {
   return {p.in_w, p.kernel_w, p.window.stride_w, p.window.dilation_w, p.window.pad_left, p.out_w};
 }
 
-// Elements that the windows visit, for threads_for(); beyond int64 for the most absurd of them.
-inline double visits(const Pool2dProblem& p) {
-  return static_cast<double>(p.planes() * p.out_pixels()) * static_cast<double>(p.kernel_h) *
-         static_cast<double>(p.kernel_w);
+// The work for threads_for(): an element that a window visits takes as long as some sixteen
+// operations of a product. In floating point, for the most absurd windows are beyond int64.
+inline double pooling_work(const Pool2dProblem& p) {
+  constexpr double kOperationsPerVisit = 16;
+  return kOperationsPerVisit * static_cast<double>(p.planes() * p.out_pixels()) *
+         static_cast<double>(p.kernel_h) * static_cast<double>(p.kernel_w);
 }
 
 // The elements x = start + i * step that lie in [0, size), for i < samples.
@@ -123,7 +125,7 @@ class WindowReduction {
   template <typename Finish>
   void run(const T* x, const Finish& finish) {
     const int64_t output_rows = problem_.planes() * problem_.out_h;
-    const int threads = threads_for(visits(problem_));
+    const int threads = threads_for(pooling_work(problem_));
     Slicer size;
     take_tables(size);
     const std::size_t shared = size.used();

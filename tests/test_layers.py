@@ -47,6 +47,9 @@ LAYERS = {
     "sequential": lambda b: Sequential(
         Conv2d(4, 2, 3, backend=b, **DOUBLE), ReLU(), MaxPool2d(2, 1, backend=b), Flatten()
     ),
+    "sequential in place": lambda b: Sequential(
+        Conv2d(4, 2, 3, backend=b, **DOUBLE), ReLU(inplace=True), MaxPool2d(2, 1, backend=b)
+    ),
 }
 EVERY_LAYER = pytest.mark.parametrize("make_layer", LAYERS.values(), ids=LAYERS)
 
@@ -114,6 +117,14 @@ def test_an_empty_batch_passes_through(make_layer):
     assert len(dy) == 0
     assert layer.backward(dy).shape == (0, 4, 6, 5)
     assert all((gradient == 0).all() for gradient in layer.gradients().values())
+
+
+def test_relu_in_place_writes_where_it_reads():
+    layer, x, dy = ReLU(inplace=True), np.array([-1.0, 2.0]), np.array([3.0, 4.0])
+    assert layer(x) is x
+    assert layer.backward(dy) is dy
+    np.testing.assert_array_equal(x, [0, 2])
+    np.testing.assert_array_equal(dy, [0, 4])
 
 
 @pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), Linear(1, 1)], ids=["conv", "linear"])

@@ -7,7 +7,7 @@ are a CNN on top.
 
 from __future__ import annotations
 
-from convolt import _core
+from convolt._openmp import _core  # before anything else that loads the engine
 from convolt.config import (
     build_info,
     get_num_threads,

@@ -116,7 +116,8 @@ class SimpleConvNet:
         hidden = Linear(filters * rows * columns, hidden_size, **shared)
         output = Linear(hidden_size, output_size, **shared)
         self.network = Sequential(
-            convolution, ReLU(), MaxPool2d(2, backend=backend), Flatten(), hidden, ReLU(), output
+            *(convolution, ReLU(inplace=True), MaxPool2d(2, backend=backend)),
+            *(Flatten(), hidden, ReLU(inplace=True), output),
         )
         self.params = self._in_the_books_names(self.network.parameters())
         self._loss = SoftmaxCrossEntropy()

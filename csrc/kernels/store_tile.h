@@ -9,11 +9,31 @@
 namespace convolt {
 namespace CONVOLT_ISA {
 
+// Stretches of 128 bits keep the ends of a run from going element by element.
 template <typename T>
-static inline T finish(T sum, T before, T bias, const Epilogue<T>& epilogue) {
-  if (epilogue.accumulate) sum = before + sum;
-  if (epilogue.bias != nullptr) sum = sum + bias;
-  return epilogue.relu && sum < T{0} ? T{0} : sum;
+struct ShortVectorOf {
+  typedef T type __attribute__((vector_size(16)));
+};
+template <typename T>
+using ShortVec = typename ShortVectorOf<T>::type;
+
+// The elements [from, length) of a run as far as whole vectors V go; returns where they end.
+template <typename V, typename T>
+static inline int64_t store_vectors(const T* sums, int64_t from, int64_t length, T* c, T bias,
+                                    const Epilogue<T>& epilogue) {
+  constexpr int64_t kStep = sizeof(V) / sizeof(T);
+  for (; from + kStep <= length; from += kStep) {
+    V sum, before;
+    __builtin_memcpy(&sum, sums + from, sizeof(V));
+    if (epilogue.accumulate) {
+      __builtin_memcpy(&before, c + from, sizeof(V));
+      sum = before + sum;
+    }
+    if (epilogue.bias != nullptr) sum = sum + bias;
+    if (epilogue.relu) sum = sum < V{} ? V{} : sum;
+    __builtin_memcpy(c + from, &sum, sizeof(V));
+  }
+  return from;
 }
 
 template <typename T>
@@ -21,18 +41,14 @@ static inline void store_run(const T* sums, int64_t length, T* c, int64_t stride
                              const Epilogue<T>& epilogue) {
   int64_t j = 0;
   if (stride == 1) {
-    for (; j + kLanes<T> <= length; j += kLanes<T>) {
-      Vec<T> sum = load<T>(sums + j);
-      if (epilogue.accumulate) sum = load<T>(c + j) + sum;
-      if (epilogue.bias != nullptr) sum = sum + broadcast<T>(bias);
-      if (epilogue.relu) sum = sum < Vec<T>{} ? Vec<T>{} : sum;
-      store<T>(c + j, sum);
-    }
+    j = store_vectors<Vec<T>>(sums, j, length, c, bias, epilogue);
+    j = store_vectors<ShortVec<T>>(sums, j, length, c, bias, epilogue);
   }
-  if (!epilogue.accumulate && epilogue.bias == nullptr && !epilogue.relu) {
-    for (; j < length; ++j) c[j * stride] = sums[j];
-  } else {
-    for (; j < length; ++j) c[j * stride] = finish(sums[j], c[j * stride], bias, epilogue);
+  for (; j < length; ++j) {
+    T sum = sums[j];
+    if (epilogue.accumulate) sum = c[j * stride] + sum;
+    if (epilogue.bias != nullptr) sum = sum + bias;
+    c[j * stride] = epilogue.relu && sum < T{0} ? T{0} : sum;
   }
 }
 

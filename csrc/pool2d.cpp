@@ -124,6 +124,7 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
   const WindowAxis rows = vertical(problem);
   const WindowAxis columns = horizontal(problem);
   std::vector<RowSampling> taps;
+  taps.reserve(static_cast<std::size_t>(columns.kernel));
   for (int64_t k = 0; k < columns.kernel; ++k) {
     taps.push_back(sample_row(k - columns.pad_before, columns.stride, columns.size, columns.out));
   }

@@ -6,6 +6,19 @@ namespace {
 
 using Needs = std::array<bool, 3>;  // dx, dweight, dbias
 
+std::vector<int64_t> axes(const Shape4& shape) { return {shape.begin(), shape.end()}; }
+
+// A new array of that shape, filled by compute(data) with the GIL released; None if not needed.
+template <typename T, typename F>
+py::object gradient(const std::string& function, bool needed, const std::vector<int64_t>& shape,
+                    const F& compute) {
+  if (!needed) return py::none();
+  py::array array = make_output<T>(function, std::nullopt, shape);
+  T* const data = output_data<T>(array);
+  without_gil([&] { compute(data); });
+  return py::object(std::move(array));
+}
+
 py::array py_conv2d_forward(const py::array& x, const py::array& weight, const OptionalArray& bias,
                             const Pair& stride, const Quad& padding, const Pair& dilation,
                             int64_t groups, bool relu, const std::string& algorithm,
@@ -42,27 +55,15 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
-    py::object dx = py::none(), dweight = py::none(), dbias = py::none();
-    if (needs[0]) {
-      py::array gradient = make_output<T>(function, std::nullopt, p.input_shape());
-      T* const data = output_data<T>(gradient);
-      without_gil([&] {
-        conv2d_backward_data(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), data);
-      });
-      dx = gradient;
-    }
-    if (needs[1]) {
-      py::array gradient = make_output<T>(function, std::nullopt, weight_shape);
-      T* const data = output_data<T>(gradient);
-      without_gil([&] { conv2d_backward_weights(p, chosen, dy_data, x_data, data); });
-      dweight = gradient;
-    }
-    if (needs[2]) {
-      py::array gradient = make_output<T>(function, std::nullopt, std::vector{p.out_channels});
-      T* const data = output_data<T>(gradient);
-      without_gil([&] { conv2d_backward_bias(p.output_shape(), dy_data, data); });
-      dbias = gradient;
-    }
+    const py::object dx = gradient<T>(function, needs[0], axes(p.input_shape()), [&](T* data) {
+      conv2d_backward_data(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), data);
+    });
+    const py::object dweight = gradient<T>(function, needs[1], axes(weight_shape), [&](T* data) {
+      conv2d_backward_weights(p, chosen, dy_data, x_data, data);
+    });
+    const py::object dbias = gradient<T>(function, needs[2], {p.out_channels}, [&](T* data) {
+      conv2d_backward_bias(p.output_shape(), dy_data, data);
+    });
     return py::make_tuple(dx, dweight, dbias);
   });
 }
@@ -104,28 +105,16 @@ py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
-    py::object dx = py::none(), dweight = py::none(), dbias = py::none();
-    if (needs[0]) {
-      py::array gradient = make_output<T>(function, std::nullopt, p.output_shape());
-      T* const data = output_data<T>(gradient);
-      without_gil([&] {
-        conv2d_forward(p, Algorithm::kAuto, dy_data, weight_data, static_cast<const T*>(nullptr),
-                       false, data);
-      });
-      dx = gradient;
-    }
-    if (needs[1]) {
-      py::array gradient = make_output<T>(function, std::nullopt, weight_shape);
-      T* const data = output_data<T>(gradient);
-      without_gil([&] { conv2d_backward_weights(p, Algorithm::kAuto, x_data, dy_data, data); });
-      dweight = gradient;
-    }
-    if (needs[2]) {
-      py::array gradient = make_output<T>(function, std::nullopt, std::vector{p.in_channels});
-      T* const data = output_data<T>(gradient);
-      without_gil([&] { conv2d_backward_bias(p.input_shape(), dy_data, data); });
-      dbias = gradient;
-    }
+    const py::object dx = gradient<T>(function, needs[0], axes(p.output_shape()), [&](T* data) {
+      conv2d_forward(p, Algorithm::kAuto, dy_data, weight_data, static_cast<const T*>(nullptr),
+                     false, data);
+    });
+    const py::object dweight = gradient<T>(function, needs[1], axes(weight_shape), [&](T* data) {
+      conv2d_backward_weights(p, Algorithm::kAuto, x_data, dy_data, data);
+    });
+    const py::object dbias = gradient<T>(function, needs[2], {p.in_channels}, [&](T* data) {
+      conv2d_backward_bias(p.input_shape(), dy_data, data);
+    });
     return py::make_tuple(dx, dweight, dbias);
   });
 }

@@ -1,4 +1,8 @@
 // The pooling functions of convolt._core.
+#include <utility>
+
+#include <utility>
+
 #include "arrays.h"
 #include "pool2d.h"
 
@@ -52,7 +56,7 @@ py::object extremum_forward(const std::string& function, const py::array& x,
     if (return_indices) {
       py::array array = make_output<int64_t>(function, std::nullopt, p.output_shape());
       indices_data = output_data<int64_t>(array);
-      indices = array;
+      indices = std::move(array);
     }
     const T* const x_data = input_data<T>(function, "x", x);
     T* const y_data = output_data<T>(y);

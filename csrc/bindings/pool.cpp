@@ -1,8 +1,6 @@
 // The pooling functions of convolt._core.
 #include <utility>
 
-#include <utility>
-
 #include "arrays.h"
 #include "pool2d.h"
 

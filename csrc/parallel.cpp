@@ -146,7 +146,6 @@ int threads_for(double operations) {
 }
 
 void set_num_threads(int threads) { process_threads = threads; }
-int process_num_threads() { return process_threads; }
 void limit_threads(int threads) { own_thread_limit = threads; }
 int thread_limit() { return own_thread_limit; }
 

@@ -14,7 +14,6 @@ namespace convolt {
 int num_threads();
 
 void set_num_threads(int threads);  // 0: back to the default
-int process_num_threads();          // what was set; 0: nothing
 void limit_threads(int threads);    // of the calling thread; 0: no limit of its own
 int thread_limit();
 

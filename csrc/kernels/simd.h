@@ -18,16 +18,12 @@ namespace CONVOLT_ISA {
 
 #if defined(__AVX512F__)
 constexpr int kVectorBytes = 64;
-constexpr int kVectorRegisters = 32;
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32;
-constexpr int kVectorRegisters = 16;
 #elif defined(__aarch64__)
 constexpr int kVectorBytes = 16;
-constexpr int kVectorRegisters = 32;
 #else
 constexpr int kVectorBytes = 16;
-constexpr int kVectorRegisters = 16;
 #endif
 
 template <typename T>

@@ -69,10 +69,10 @@ GemmWorker<T>::GemmWorker(const KernelTable<T>& kernels, const Im2colView& view,
                           Slicer& scratch)
     : kernels_(kernels),
       kc_(even_block(a.columns(), kernels.kc)),
-      panel_pitch_(kc_ * kernels.nr + kernels.lanes),  // the slack of gather_taps
+      panel_pitch_(kc_ * kernels.nr + kernels.nr),  // the slack of gather_taps
       columns_(view, blocks, kernels.nr, scratch) {
   const int64_t panels = ceil_div(blocks.size, kernels.nr);
-  padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.lanes));
+  padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.nr));
   packed_b_ = scratch.take<T>(panels * panel_pitch_);
   packed_a_ =
       scratch.take<T>(packs_a ? std::min(kernels.mc, round_up(a.rows, kernels.mr)) * kc_ : 0);

@@ -26,9 +26,9 @@ class Im2colWorker {
                Slicer& scratch)
       : kernels_(kernels),
         view_(view),
-        row_pitch_(blocks.size + kernels.lanes),
+        row_pitch_(blocks.size + kernels.nr),
         columns_(view, blocks, blocks.size, scratch) {
-    padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.lanes));
+    padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.nr));
     rows_ = scratch.take<T>(std::min(kBlockRows, view.rows()) * row_pitch_);
   }
 

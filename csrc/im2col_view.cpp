@@ -5,6 +5,10 @@
 namespace convolt {
 namespace {
 
+// Planes that are gathered together, as if they were taps, where B is the image itself: as many as
+// the first level of the TLB has pages.
+constexpr int64_t kPlainRows = 64;
+
 // Padded rows of `grid_rows` consecutive rows of one image when their taps share them.
 int64_t shared_rows(const Im2colView& v, int64_t grid_rows) {
   return (grid_rows - 1) * v.stride_h + (v.taps_h - 1) * v.dilation_h + 1;
@@ -87,10 +91,10 @@ int64_t ColumnBlocks::columns(int64_t block) const {
 }
 
 int64_t ColumnBlock::padded_elements(const Im2colView& view, const ColumnBlocks& blocks,
-                                     int64_t lanes) {
+                                     int64_t slack) {
   if (view.is_plain() || blocks.count == 0) return 0;
   const int64_t rows = most_padded_rows(view, most_grid_rows(view, blocks));
-  return rows * row_elements(view, std::min(view.grid_w, blocks.size)) + lanes;
+  return rows * row_elements(view, std::min(view.grid_w, blocks.size)) + slack;
 }
 
 ColumnBlock::ColumnBlock(const Im2colView& view, const ColumnBlocks& blocks, int64_t panel_width,
@@ -103,7 +107,7 @@ ColumnBlock::ColumnBlock(const Im2colView& view, const ColumnBlocks& blocks, int
   samplings_ = scratch.take<RowSampling>(view.taps_w);
   tap_row_ = scratch.take<int64_t>(view.taps_h);
   tap_column_ = scratch.take<int64_t>(view.taps_w);
-  tap_offsets_ = scratch.take<int64_t>(view.taps());
+  tap_offsets_ = scratch.take<int64_t>(view.is_plain() ? kPlainRows : view.taps());
   runs_ = scratch.take<PixelRun>(panels + grid_rows);
   first_run_ = scratch.take<int64_t>(panels + 1);
 }
@@ -187,7 +191,7 @@ void ColumnBlock::prepare(int64_t first, int64_t columns) {
   const int64_t row_count = (first + columns - 1) / row_length - first_row + 1;
   const int64_t first_x = row_count == 1 && !v.is_plain() ? first % row_length : 0;
   if (v.is_plain()) {
-    tap_offsets_[0] = 0;
+    for (int64_t row = 0; row < kPlainRows; ++row) tap_offsets_[row] = row * v.channel_stride;
   } else {
     sample_rows(first_row, row_count);
     sample_columns(first_x, row_count == 1 ? columns : v.grid_w);
@@ -220,20 +224,27 @@ void ColumnBlock::pack(const KernelTable<T>& kernels, const T* image, int64_t ro
   PixelPanels panels = panels_;
   panels.panel_pitch = panel_pitch;
   panels.row_pitch = row_pitch;
+  if (view_.is_plain()) {
+    for (int64_t row = row_begin; row < row_end; row += kPlainRows) {
+      kernels.gather_taps_exact(image + row * view_.channel_stride, tap_offsets_,
+                                std::min(kPlainRows, row_end - row), panels,
+                                packed + (row - row_begin) * row_pitch);
+    }
+    return;
+  }
   const int64_t taps = view_.taps();
-  const bool plain = view_.is_plain();
-  const auto gather = exact || plain ? kernels.gather_taps_exact : kernels.gather_taps;
+  const auto gather = exact ? kernels.gather_taps_exact : kernels.gather_taps;
   for (int64_t row = row_begin; row < row_end;) {
     const int64_t channel = row / taps;
     const int64_t tap = row % taps;
     const int64_t count = std::min(taps - tap, row_end - row);
     const T* const plane = image + channel * view_.channel_stride;
-    if (!plain && plane != padded_plane_) {
+    if (plane != padded_plane_) {
       kernels.pad_rows(padded_, plane, T{0}, padded);
-      std::fill_n(padded + padded_.rows * padded_.row_pitch, kernels.lanes, T{0});
+      std::fill_n(padded + padded_.rows * padded_.row_pitch, kernels.nr, T{0});
     }
     padded_plane_ = plane;
-    gather(plain ? plane : padded, tap_offsets_ + tap, count, panels,
+    gather(padded, tap_offsets_ + tap, count, panels,
            packed + (row - row_begin) * row_pitch);
     row += count;
   }

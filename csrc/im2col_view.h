@@ -73,8 +73,8 @@ class ColumnBlock {
   void pack(const KernelTable<T>& kernels, const T* image, int64_t row_begin, int64_t row_end,
             T* padded, T* packed, int64_t panel_pitch, int64_t row_pitch, bool exact = false);
 
-  // Elements of scratch for one padded channel of any block, the vector of slack included.
-  static int64_t padded_elements(const Im2colView& view, const ColumnBlocks& blocks, int64_t lanes);
+  // Elements of scratch for one padded channel of any block, the slack of gather_taps included.
+  static int64_t padded_elements(const Im2colView& view, const ColumnBlocks& blocks, int64_t slack);
 
  private:
   void sample_rows(int64_t first_row, int64_t row_count);

@@ -48,10 +48,10 @@ class WeightsWorker {
                 Slicer& scratch)
       : kernels_(kernels),
         plan_(plan),
-        row_pitch_(plan.chunks.size + kernels.lanes),
+        row_pitch_(plan.chunks.size + kernels.nr),
         pixels_(view, plan.chunks, plan.chunks.size, scratch) {
     const int64_t panels = plan.columns_per_tile / kernels.nr;
-    padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, plan.chunks, kernels.lanes));
+    padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, plan.chunks, kernels.nr));
     rows_ = scratch.take<T>(kernels.nr * row_pitch_);
     packed_a_ = scratch.take<T>(plan.rows_per_tile * plan.chunks.size);
     packed_b_ = scratch.take<T>(plan.columns_per_tile * plan.chunks.size);

@@ -119,7 +119,7 @@ struct KernelTable {
   void (*pad_rows)(const PaddedRows& rows, const T* plane, T fill, T* padded);
 
   // dst[p * panel_pitch + t * row_pitch + run.column + i] = plane[tap_offsets[t] + run.source + i]
-  // for every panel p, its runs, and every tap t. The loose form reads and writes up to `lanes` - 1
+  // for every panel p, its runs, and every tap t. The loose form reads and writes up to NR - 1
   // elements past the end of a run: for sources and destinations that are scratch, and runs in
   // ascending order.
   void (*gather_taps)(const T* plane, const int64_t* tap_offsets, int64_t taps,

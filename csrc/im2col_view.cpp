@@ -244,8 +244,7 @@ void ColumnBlock::pack(const KernelTable<T>& kernels, const T* image, int64_t ro
       std::fill_n(padded + padded_.rows * padded_.row_pitch, kernels.nr, T{0});
     }
     padded_plane_ = plane;
-    gather(padded, tap_offsets_ + tap, count, panels,
-           packed + (row - row_begin) * row_pitch);
+    gather(padded, tap_offsets_ + tap, count, panels, packed + (row - row_begin) * row_pitch);
     row += count;
   }
 }

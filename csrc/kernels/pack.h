@@ -17,9 +17,9 @@ namespace CONVOLT_ISA {
 // where the columns come as runs of consecutive sources. A run in the middle of an image row is the
 // whole panel; 7 x 7 maps have three or four runs in one panel of 16.
 //
-// The loose form copies whole tiles: what a run writes too much, the next run or the next tap writes
-// again, and behind the last tap the destination has a tile of slack. A loop with the number of runs
-// known costs 3 to 6 cycles for a tap, a loop over runs and vectors 15.
+// The loose form copies whole tiles: what a run writes too much, the next run or the next tap
+// writes again, and behind the last tap the destination has a tile of slack. A loop with the number
+// of runs known costs 3 to 6 cycles for a tap, a loop over runs and vectors 15.
 template <typename T>
 static inline void copy_tile(const T* src, T* dst) {
 #pragma GCC unroll 3
@@ -66,10 +66,17 @@ static void gather_taps(const T* plane, const int64_t* tap_offsets, int64_t taps
     const PixelRun* const end = panels.runs + panels.first_run[p + 1];
     const int64_t runs = panels.row_pitch == kTileColumns<T> ? end - begin : 0;
     switch (runs) {
-      case 1: gather_tile_runs<T, 1>(plane, tap_offsets, taps, begin, dst); break;
-      case 2: gather_tile_runs<T, 2>(plane, tap_offsets, taps, begin, dst); break;
-      case 3: gather_tile_runs<T, 3>(plane, tap_offsets, taps, begin, dst); break;
-      default: gather_runs(plane, tap_offsets, taps, begin, end, panels.row_pitch, dst);
+      case 1:
+        gather_tile_runs<T, 1>(plane, tap_offsets, taps, begin, dst);
+        break;
+      case 2:
+        gather_tile_runs<T, 2>(plane, tap_offsets, taps, begin, dst);
+        break;
+      case 3:
+        gather_tile_runs<T, 3>(plane, tap_offsets, taps, begin, dst);
+        break;
+      default:
+        gather_runs(plane, tap_offsets, taps, begin, end, panels.row_pitch, dst);
     }
   }
 }

@@ -5,9 +5,7 @@
 #include "parallel.h"
 
 namespace convolt {
-namespace {
 
-// The runs of C that each panel covers.
 template <typename T>
 void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int64_t panel_width,
                      PixelRun* runs, int64_t* first_run) {
@@ -24,12 +22,6 @@ void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int
                  *run++ = {base + offset * c.x_stride, column, length};
                });
   first_run[panel_end] = run - runs;
-}
-
-}  // namespace
-
-int64_t even_block(int64_t total, int64_t largest) {
-  return total <= largest ? total : ceil_div(total, ceil_div(total, largest));
 }
 
 template <typename T>
@@ -101,10 +93,10 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
     for (int64_t row = row_begin; row < row_end && !stop_requested(); row += kernels_.mc) {
       const int64_t rows = std::min(kernels_.mc, row_end - row);
       const T* a = packed_a_;
-      if (problem.packed_a != nullptr) {
-        a = problem.packed_a + packed_a_offset(kernels_, problem.a, k_begin, k_count, row);
+      if (problem.packed_a.data != nullptr) {
+        a = problem.packed_a.panel(problem.a, k_begin, k_count, row);
       } else {
-        problem.a.pack(kernels_, row, row + rows, k_begin, k_count, packed_a_);
+        problem.a.pack(kernels_, kernels_.mr, row, row + rows, k_begin, k_count, packed_a_);
       }
       const PackedBlocks<T> blocks = {a,      rows, packed_b_, columns_.panel_count(), panel_pitch_,
                                       k_count};
@@ -122,6 +114,10 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
 
 template class GemmWorker<float>;
 template class GemmWorker<double>;
+template void find_store_runs(const OutputGrid<float>&, int64_t, int64_t, int64_t, PixelRun*,
+                              int64_t*);
+template void find_store_runs(const OutputGrid<double>&, int64_t, int64_t, int64_t, PixelRun*,
+                              int64_t*);
 template void macro_kernel(const KernelTable<float>&, const PackedBlocks<float>&,
                            const TileTarget<float>&, const Epilogue<float>&, float*);
 template void macro_kernel(const KernelTable<double>&, const PackedBlocks<double>&,

@@ -21,34 +21,22 @@ struct OutputGrid {
   int64_t row_length() const { return rows_join() ? grid_h * grid_w : grid_w; }
 };
 
-// The length of a block of k: KC or a little less, so that the blocks are even. It depends on k
-// alone, and with it the order of every sum.
-int64_t even_block(int64_t total, int64_t largest);
-
-// C = A B + bias, then the activation. `packed_a` holds all of A where many tasks share it: for
-// each block of k the panels of MR rows, see packed_a_offset; null where each task packs what it
-// needs.
+// C = A B + bias, then the activation. `packed_a` holds all of A where many tasks share it; empty
+// where each task packs what it needs.
 template <typename T>
 struct GemmProblem {
   WeightView<T> a;
-  const T* packed_a;
+  PackedWeight<T> packed_a;
   const T* image;
   OutputGrid<T> c;
   const T* bias;  // null: none
   bool relu;
 };
 
+// The runs of C that each panel of `panel_width` columns covers.
 template <typename T>
-int64_t packed_a_elements(const KernelTable<T>& kernels, const WeightView<T>& a) {
-  return round_up(a.rows, kernels.mr) * a.columns();
-}
-
-// Where the panel of `row`, a multiple of MR, begins in the block of k that starts at k_begin.
-template <typename T>
-int64_t packed_a_offset(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t k_begin,
-                        int64_t k_count, int64_t row) {
-  return k_begin * round_up(a.rows, kernels.mr) + row * k_count;
-}
+void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int64_t panel_width,
+                     PixelRun* runs, int64_t* first_run);
 
 // What one thread needs: reused for each of its tasks.
 template <typename T>

@@ -132,5 +132,28 @@ static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int6
   }
 }
 
+template <typename T, int Width>
+static inline void copy_rows_of(const T* src, int64_t src_stride, int64_t count, T* dst,
+                                int64_t dst_stride) {
+  for (int64_t k = 0; k < count; ++k, src += src_stride, dst += dst_stride) {
+    __builtin_memcpy(dst, src, Width * sizeof(T));
+  }
+}
+
+// dst[k * dst_stride + i] = src[k * src_stride + i]: panels of A where its rows lie side by side.
+template <typename T>
+static void copy_rows(const T* src, int64_t src_stride, int64_t count, int64_t width, T* dst,
+                      int64_t dst_stride) {
+  if (width == kTileRows) {
+    copy_rows_of<T, kTileRows>(src, src_stride, count, dst, dst_stride);
+  } else if (width == kTileColumns<T>) {
+    copy_rows_of<T, kTileColumns<T>>(src, src_stride, count, dst, dst_stride);
+  } else {
+    for (int64_t k = 0; k < count; ++k, src += src_stride, dst += dst_stride) {
+      copy_elements(src, width, dst);
+    }
+  }
+}
+
 }  // namespace CONVOLT_ISA
 }  // namespace convolt

@@ -248,5 +248,65 @@ static inline void transpose_pair(const double* src, int64_t src_stride, double*
   transpose_block(src, src_stride, dst, dst_stride);
 }
 
+// Stretches of 128 bits, which every ISA has.
+template <typename T>
+struct ShortVectorOf {
+  typedef T type __attribute__((vector_size(16)));
+};
+template <typename T>
+using ShortVec = typename ShortVectorOf<T>::type;
+
+// The even and the odd elements of p[0 .. 2 * short lanes), and back.
+template <typename T>
+struct EvenOdd {
+  ShortVec<T> even, odd;
+};
+
+#if defined(__SSE2__)
+
+static inline EvenOdd<float> load_even_odd(const float* p) {
+  const __m128 low = _mm_loadu_ps(p), high = _mm_loadu_ps(p + 4);
+  return {(ShortVec<float>)_mm_shuffle_ps(low, high, 0x88),
+          (ShortVec<float>)_mm_shuffle_ps(low, high, 0xdd)};
+}
+
+static inline void store_even_odd(float* p, const EvenOdd<float>& v) {
+  _mm_storeu_ps(p, _mm_unpacklo_ps((__m128)v.even, (__m128)v.odd));
+  _mm_storeu_ps(p + 4, _mm_unpackhi_ps((__m128)v.even, (__m128)v.odd));
+}
+
+static inline EvenOdd<double> load_even_odd(const double* p) {
+  const __m128d low = _mm_loadu_pd(p), high = _mm_loadu_pd(p + 2);
+  return {(ShortVec<double>)_mm_unpacklo_pd(low, high),
+          (ShortVec<double>)_mm_unpackhi_pd(low, high)};
+}
+
+static inline void store_even_odd(double* p, const EvenOdd<double>& v) {
+  _mm_storeu_pd(p, _mm_unpacklo_pd((__m128d)v.even, (__m128d)v.odd));
+  _mm_storeu_pd(p + 2, _mm_unpackhi_pd((__m128d)v.even, (__m128d)v.odd));
+}
+
+#else
+
+template <typename T>
+static inline EvenOdd<T> load_even_odd(const T* p) {
+  EvenOdd<T> v;
+  for (int i = 0; i < 16 / static_cast<int>(sizeof(T)); ++i) {
+    v.even[i] = p[2 * i];
+    v.odd[i] = p[2 * i + 1];
+  }
+  return v;
+}
+
+template <typename T>
+static inline void store_even_odd(T* p, const EvenOdd<T>& v) {
+  for (int i = 0; i < 16 / static_cast<int>(sizeof(T)); ++i) {
+    p[2 * i] = v.even[i];
+    p[2 * i + 1] = v.odd[i];
+  }
+}
+
+#endif
+
 }  // namespace CONVOLT_ISA
 }  // namespace convolt

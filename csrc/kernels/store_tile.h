@@ -9,13 +9,13 @@
 namespace convolt {
 namespace CONVOLT_ISA {
 
-// Stretches of 128 bits keep the ends of a run from going element by element.
-template <typename T>
-struct ShortVectorOf {
-  typedef T type __attribute__((vector_size(16)));
-};
-template <typename T>
-using ShortVec = typename ShortVectorOf<T>::type;
+template <typename V, typename T>
+static inline V finish(V sum, V before, T bias, const Epilogue<T>& epilogue) {
+  if (epilogue.accumulate) sum = before + sum;
+  if (epilogue.bias != nullptr) sum = sum + bias;
+  if (epilogue.relu) sum = sum < V{} ? V{} : sum;  // keeps a NaN
+  return sum;
+}
 
 // The elements [from, length) of a run as far as whole vectors V go; returns where they end.
 template <typename V, typename T>
@@ -23,17 +23,30 @@ static inline int64_t store_vectors(const T* sums, int64_t from, int64_t length,
                                     const Epilogue<T>& epilogue) {
   constexpr int64_t kStep = sizeof(V) / sizeof(T);
   for (; from + kStep <= length; from += kStep) {
-    V sum, before;
+    V sum, before{};
     __builtin_memcpy(&sum, sums + from, sizeof(V));
-    if (epilogue.accumulate) {
-      __builtin_memcpy(&before, c + from, sizeof(V));
-      sum = before + sum;
-    }
-    if (epilogue.bias != nullptr) sum = sum + bias;
-    if (epilogue.relu) sum = sum < V{} ? V{} : sum;
+    if (epilogue.accumulate) __builtin_memcpy(&before, c + from, sizeof(V));
+    sum = finish<V>(sum, before, bias, epilogue);
     __builtin_memcpy(c + from, &sum, sizeof(V));
   }
   return from;
+}
+
+// Likewise to every second element of c. The others are written back as they were read, which may
+// not be done to the one behind the last: it can be another row's, or nobody's.
+template <typename T>
+static inline int64_t store_even(const T* sums, int64_t length, T* c, T bias,
+                                 const Epilogue<T>& epilogue) {
+  constexpr int64_t kStep = sizeof(ShortVec<T>) / sizeof(T);
+  int64_t j = 0;
+  for (; j + kStep < length; j += kStep) {
+    ShortVec<T> sum;
+    __builtin_memcpy(&sum, sums + j, sizeof(sum));
+    EvenOdd<T> target = load_even_odd(c + 2 * j);
+    target.even = finish<ShortVec<T>>(sum, target.even, bias, epilogue);
+    store_even_odd(c + 2 * j, target);
+  }
+  return j;
 }
 
 template <typename T>
@@ -43,6 +56,8 @@ static inline void store_run(const T* sums, int64_t length, T* c, int64_t stride
   if (stride == 1) {
     j = store_vectors<Vec<T>>(sums, j, length, c, bias, epilogue);
     j = store_vectors<ShortVec<T>>(sums, j, length, c, bias, epilogue);
+  } else if (stride == 2) {
+    j = store_even(sums, length, c, bias, epilogue);
   }
   for (; j < length; ++j) {
     T sum = sums[j];

@@ -1,0 +1,124 @@
+#include "grouped_gemm.h"
+
+#include <algorithm>
+
+#include "narrow_gemm.h"
+#include "parallel.h"
+
+namespace convolt {
+namespace {
+
+// The split of the work. Nothing here changes a bit of the result: only the columns and rows of C
+// are divided, never a sum.
+struct GemmPlan {
+  int threads;
+  ColumnBlocks blocks;
+  int64_t rows_per_task, row_parts;
+  bool prepack_a;
+
+  int64_t tasks(int64_t groups) const { return groups * blocks.count * row_parts; }
+};
+
+template <typename T>
+GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
+  const KernelTable<T>& kernels = *gemm.kernels;
+  const int64_t columns = gemm.view.columns();
+  const WeightView<T>& a = gemm.first.a;
+  const int threads = threads_for(2.0 * static_cast<double>(a.rows * gemm.groups) *
+                                  static_cast<double>(std::max<int64_t>(a.columns(), 1)) *
+                                  static_cast<double>(columns));
+  // Four tasks a thread even out what the system takes; below four panels packing would not pay.
+  constexpr int64_t kTasksPerThread = 4;
+  constexpr int64_t kLeastPanels = 4;
+  int64_t width = kernels.nc;
+  if (threads > 1) {
+    const int64_t even = ceil_div(columns * gemm.groups, kTasksPerThread * threads);
+    width = std::min(width, std::max(even, kLeastPanels * kernels.nr));
+  }
+  GemmPlan result = {threads, ColumnBlocks(gemm.view, width, kernels.nr), 0, 1, false};
+  const int64_t tasks = std::max<int64_t>(result.blocks.count * gemm.groups, 1);
+  if (tasks < threads) result.row_parts = ceil_div(threads, tasks);
+  result.rows_per_task =
+      std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
+  result.row_parts = ceil_div(a.rows, result.rows_per_task);
+  // Packing A for each block of columns costs some 3 % of the block's product; packing it
+  // beforehand costs a trip to memory.
+  constexpr int64_t kMostPackings = 2;
+  result.prepack_a = gemm.first.packed_a.data == nullptr && result.blocks.count > kMostPackings;
+  return result;
+}
+
+// The scratch of a run: all of A where it is packed beforehand, then a slice for each thread.
+struct GemmScratch {
+  std::size_t shared, per_thread;
+};
+
+template <typename T>
+GemmScratch measure_scratch(const GroupedGemm<T>& gemm, const GemmPlan& plan) {
+  const KernelTable<T>& kernels = *gemm.kernels;
+  const WeightView<T>& a = gemm.first.a;
+  Slicer size;
+  size.take<T>(plan.prepack_a ? gemm.groups * PackedWeight<T>::elements(a, kernels.mr) : 0);
+  const std::size_t shared = size.used();
+  const bool packs_a = !plan.prepack_a && gemm.first.packed_a.data == nullptr;
+  GemmWorker<T>(kernels, gemm.view, plan.blocks, a, packs_a, size);
+  return {shared, size.used() - shared};
+}
+
+}  // namespace
+
+template <typename T>
+int64_t weight_panel_width(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t columns) {
+  return is_narrow(kernels, a, columns) ? kernels.nr : kernels.mr;
+}
+
+template <typename T>
+std::size_t gemm_scratch_bytes(const GroupedGemm<T>& gemm) {
+  if (is_narrow(*gemm.kernels, gemm.first.a, gemm.view.columns())) {
+    return narrow_gemm_scratch_bytes(gemm);
+  }
+  const GemmPlan plan = plan_gemm(gemm);
+  if (plan.tasks(gemm.groups) == 0) return 0;
+  const GemmScratch bytes = measure_scratch(gemm, plan);
+  return bytes.shared + bytes.per_thread * static_cast<std::size_t>(plan.threads);
+}
+
+template <typename T>
+void run_gemm(const GroupedGemm<T>& gemm, std::byte* scratch) {
+  if (is_narrow(*gemm.kernels, gemm.first.a, gemm.view.columns())) {
+    run_narrow_gemm(gemm, scratch);
+    return;
+  }
+  const KernelTable<T>& kernels = *gemm.kernels;
+  const GemmPlan plan = plan_gemm(gemm);
+  if (plan.tasks(gemm.groups) == 0) return;
+  const WeightView<T>& a = gemm.first.a;
+  const GemmScratch bytes = measure_scratch(gemm, plan);
+  GroupedGemm<T> packed = gemm;
+  if (plan.prepack_a) {
+    T* const packed_a = reinterpret_cast<T*>(scratch);
+    pack_weights(kernels, a, gemm.groups, gemm.weight_step, kernels.mr, packed_a);
+    packed.first.packed_a = {packed_a, kernels.mr};
+  }
+  const bool packs_a = packed.first.packed_a.data == nullptr;
+
+  parallel_for(plan.tasks(gemm.groups), plan.threads, [&](int64_t task, int thread) {
+    const int64_t part = task % plan.row_parts;
+    const int64_t block = task / plan.row_parts % plan.blocks.count;
+    const int64_t group = task / plan.row_parts / plan.blocks.count;
+    Slicer slice(scratch + bytes.shared + bytes.per_thread * static_cast<std::size_t>(thread));
+    GemmWorker<T> worker(kernels, gemm.view, plan.blocks, a, packs_a, slice);
+    const int64_t row = part * plan.rows_per_task;
+    worker.run(packed.of_group(group), plan.blocks.first(block), plan.blocks.columns(block), row,
+               std::min(a.rows, row + plan.rows_per_task));
+  });
+}
+
+template int64_t weight_panel_width(const KernelTable<float>&, const WeightView<float>&, int64_t);
+template int64_t weight_panel_width(const KernelTable<double>&, const WeightView<double>&, int64_t);
+template std::size_t gemm_scratch_bytes(const GroupedGemm<float>&);
+template std::size_t gemm_scratch_bytes(const GroupedGemm<double>&);
+template void run_gemm(const GroupedGemm<float>&, std::byte*);
+template void run_gemm(const GroupedGemm<double>&, std::byte*);
+
+}  // namespace convolt

@@ -18,14 +18,30 @@ Algorithm plan(const Conv2dProblem& /*problem*/, Pass /*pass*/, Algorithm asked)
   return Algorithm::kGemm;
 }
 
+namespace {
+
 template <typename T>
-void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
-                    const T* bias, bool relu, T* y) {
+void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
+             const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y) {
   switch (plan(problem, Pass::kForward, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      gemm_forward(problem, x, weight, bias, relu, y);
+      gemm_forward(problem, x, weight, prepared, bias, relu, y);
   }
+}
+
+}  // namespace
+
+template <typename T>
+void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
+                    const T* bias, bool relu, T* y) {
+  forward<T>(problem, algorithm, x, weight, nullptr, bias, relu, y);
+}
+
+template <typename T>
+void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x,
+                    const PreparedWeight<T>& weight, const T* bias, bool relu, T* y) {
+  forward<T>(problem, algorithm, x, weight.data(), &weight, bias, relu, y);
 }
 
 template <typename T>
@@ -66,6 +82,10 @@ template void conv2d_forward(const Conv2dProblem&, Algorithm, const float*, cons
                              const float*, bool, float*);
 template void conv2d_forward(const Conv2dProblem&, Algorithm, const double*, const double*,
                              const double*, bool, double*);
+template void conv2d_forward(const Conv2dProblem&, Algorithm, const float*,
+                             const PreparedWeight<float>&, const float*, bool, float*);
+template void conv2d_forward(const Conv2dProblem&, Algorithm, const double*,
+                             const PreparedWeight<double>&, const double*, bool, double*);
 template void conv2d_backward_data(const Conv2dProblem&, Algorithm, const float*, const float*,
                                    const float*, float*);
 template void conv2d_backward_data(const Conv2dProblem&, Algorithm, const double*, const double*,

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "geometry.h"
+#include "prepared_weight.h"
 
 namespace convolt {
 
@@ -20,6 +21,11 @@ Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked);
 template <typename T>
 void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
                     const T* bias, bool relu, T* y);
+
+// The same with a weight that was prepared.
+template <typename T>
+void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x,
+                    const PreparedWeight<T>& weight, const T* bias, bool relu, T* y);
 
 // The gradient with respect to x; with a bias for each channel of x it is conv_transpose2d.
 template <typename T>

@@ -43,7 +43,8 @@ class Im2colWorker {
     for (int64_t row = 0; row < view_.rows(); row += kBlockRows) {
       const int64_t end = std::min(row + kBlockRows, view_.rows());
       columns_.pack(kernels_, image, row, end, padded_, rows_, 0, row_pitch_);
-      kernels_.interleave_rows(rows_, row_pitch_, end - row, columns, windows + row, view_.rows());
+      kernels_.interleave_rows(rows_, row_pitch_, end - row, columns, windows + row, view_.rows(),
+                               0);
     }
   }
 
@@ -84,7 +85,7 @@ void gather_plane(const KernelTable<T>& kernels, const Conv2dProblem& p, const I
     if (layout == ColumnLayout::kWindows) {
       row_pitch = blocks.size;
       kernels.interleave_rows(col + first * view.rows() + channel * p.taps(), view.rows(), columns,
-                              p.taps(), rows, row_pitch);
+                              p.taps(), rows, row_pitch, 0);
       tap_rows = rows;
     }
     for (int64_t kh = 0; kh < p.kernel_h; ++kh) {

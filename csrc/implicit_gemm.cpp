@@ -114,7 +114,7 @@ void turn_weight(const KernelTable<T>& kernels, const Conv2dProblem& p, const T*
     for (int64_t c = 0; c < channels; c += kChannels) {
       kernels.interleave_rows(weight + (oc * channels + c) * taps, taps,
                               std::min(kChannels, channels - c), taps, turned + oc * channels + c,
-                              p.out_channels * channels);
+                              p.out_channels * channels, kChannels * taps);
     }
   });
 }
@@ -133,8 +133,8 @@ void fill_with_bias(const Conv2dProblem& p, const T* bias, T* dx) {
 }  // namespace
 
 template <typename T>
-void gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias, bool relu,
-                  T* y) {
+void gemm_forward(const Conv2dProblem& p, const T* x, const T* weight,
+                  const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y) {
   GroupedGemm<T> gemm{};
   gemm.kernels = &selected_kernels<T>();
   gemm.view = forward_view(p);
@@ -156,6 +156,10 @@ void gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* 
   gemm.weight_step = p.group_out_channels() * gemm.view.rows();
   gemm.image_step = p.group_in_channels() * p.in_pixels();
   gemm.c_step = p.group_out_channels() * p.out_pixels();
+  if (prepared != nullptr) {
+    const int64_t width = weight_panel_width(*gemm.kernels, a, gemm.view.columns());
+    gemm.first.packed_a = prepared->panels(*gemm.kernels, a, p.groups, gemm.weight_step, width);
+  }
   const Scratch scratch(gemm_scratch_bytes(gemm));
   run_gemm(gemm, scratch.data());
 }
@@ -203,10 +207,10 @@ void gemm_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, co
   }
 }
 
-template void gemm_forward(const Conv2dProblem&, const float*, const float*, const float*, bool,
-                           float*);
-template void gemm_forward(const Conv2dProblem&, const double*, const double*, const double*, bool,
-                           double*);
+template void gemm_forward(const Conv2dProblem&, const float*, const float*,
+                           const PreparedWeight<float>*, const float*, bool, float*);
+template void gemm_forward(const Conv2dProblem&, const double*, const double*,
+                           const PreparedWeight<double>*, const double*, bool, double*);
 template void gemm_backward_data(const Conv2dProblem&, const float*, const float*, const float*,
                                  float*);
 template void gemm_backward_data(const Conv2dProblem&, const double*, const double*, const double*,

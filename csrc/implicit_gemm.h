@@ -9,12 +9,14 @@
 #pragma once
 
 #include "geometry.h"
+#include "prepared_weight.h"
 
 namespace convolt {
 
+// `prepared` is the same weight, or null.
 template <typename T>
-void gemm_forward(const Conv2dProblem& problem, const T* x, const T* weight, const T* bias,
-                  bool relu, T* y);
+void gemm_forward(const Conv2dProblem& problem, const T* x, const T* weight,
+                  const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y);
 
 template <typename T>
 void gemm_backward_data(const Conv2dProblem& problem, const T* dy, const T* weight, const T* bias,

@@ -99,9 +99,10 @@ class WeightsWorker {
                  [&](int64_t, int64_t pixel, int64_t image, int64_t offset, int64_t length) {
                    const T* const src = dy + image * p.out_channels * p.out_pixels() + offset;
                    for (int64_t r = 0; r < rows; r += kernels_.mr) {
-                     kernels_.interleave_rows(
-                         src + r * p.out_pixels(), p.out_pixels(), std::min(kernels_.mr, rows - r),
-                         length, packed_a_ + r * pixels + pixel * kernels_.mr, kernels_.mr);
+                     kernels_.interleave_rows(src + r * p.out_pixels(), p.out_pixels(),
+                                              std::min(kernels_.mr, rows - r), length,
+                                              packed_a_ + r * pixels + pixel * kernels_.mr,
+                                              kernels_.mr, kernels_.mr * p.out_pixels());
                    }
                  });
   }
@@ -115,7 +116,7 @@ class WeightsWorker {
       }
       pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_, 0, row_pitch_);
       kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
-                               kernels_.nr);
+                               kernels_.nr, 0);
     }
   }
 

@@ -128,8 +128,9 @@ struct KernelTable {
                             const PixelPanels& panels, T* dst);
 
   // dst[k * dst_stride + r] = src[r * row_stride + k] for r < rows, k < count.
+  // The next call is expected to read `ahead` elements behind src.
   void (*interleave_rows)(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
-                          int64_t dst_stride);
+                          int64_t dst_stride, int64_t ahead);
 
   // dst[k * dst_stride + i] = src[k * src_stride + i] for k < count, i < width.
   void (*copy_rows)(const T* src, int64_t src_stride, int64_t count, int64_t width, T* dst,

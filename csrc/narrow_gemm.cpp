@@ -90,7 +90,7 @@ class RowWorker {
     const KernelTable<T>& kernels = plan_.kernels;
     const int64_t rows = std::min(kernels.nr, problem.a.rows - row);
     multiply(problem, pixels, row, rows);
-    kernels.interleave_rows(tile_, kernels.nr, plan_.columns, rows, turned_, plan_.tile_pitch());
+    kernels.interleave_rows(tile_, kernels.nr, plan_.columns, rows, turned_, plan_.tile_pitch(), 0);
     find_store_runs(problem.c, 0, plan_.columns, plan_.columns, store_runs_, first_store_run_);
     const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride, problem.c.row_stride,
                                   problem.c.x_stride, store_runs_, first_store_run_};

@@ -20,7 +20,9 @@ void WeightView<T>::pack_panel(const KernelTable<T>& kernels, int64_t width, int
                                T* packed) const {
   const T* const origin = data + row * row_stride + first_tap;
   if (channel_stride == taps() && tap_stride_w == 1) {  // a row is consecutive in memory
-    kernels.interleave_rows(origin + k_begin, row_stride, row_count, k_count, packed, width);
+    // Next come the rows below, or more of the same rows where the product is narrow.
+    const int64_t ahead = width == kernels.mr ? width * row_stride : k_count;
+    kernels.interleave_rows(origin + k_begin, row_stride, row_count, k_count, packed, width, ahead);
   } else if (row_stride == 1) {
     pack_consecutive_rows(kernels, width, origin, row_count, k_begin, k_count, packed);
   } else {
@@ -53,7 +55,7 @@ void WeightView<T>::pack_flipped(const KernelTable<T>& kernels, int64_t width, c
   for (const T* const end = packed + k_count * width; packed < end; channel += channel_stride) {
     const int64_t count = std::min(taps() - tap, (end - packed) / width);
     kernels.interleave_rows(channel - (tap + count - 1), row_stride, row_count, count,
-                            packed + (count - 1) * width, -width);
+                            packed + (count - 1) * width, -width, 2 * channel_stride);
     packed += count * width;
     tap = 0;
   }

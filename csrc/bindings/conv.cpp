@@ -119,9 +119,63 @@ py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
   });
 }
 
+// A prepared convolution: weight and bias packed, the parameters fixed.
+template <typename T>
+class PyPreparedConv2d {
+ public:
+  PyPreparedConv2d(const py::array& weight, const OptionalArray& bias, const Pair& stride,
+                   const Pair& dilation, int64_t groups, bool relu, const std::string& algorithm)
+      : shape_(shape4(kFunction, "weight", weight)),
+        weight_(input_data<T>(kFunction, "weight", weight),
+                shape_[0] * shape_[1] * shape_[2] * shape_[3]),
+        stride_(stride),
+        dilation_(dilation),
+        groups_(groups),
+        relu_(relu),
+        algorithm_(parse_algorithm(kFunction, algorithm)) {
+    const T* const values = optional_vector<T>(kFunction, "bias", bias, shape_[0]);
+    if (values != nullptr) bias_.assign(values, values + shape_[0]);
+  }
+
+  py::array call(const py::array& x, const Quad& padding, const OptionalArray& out) const {
+    const Conv2dProblem p =
+        make_conv2d_problem(kFunction, shape4(kFunction, "x", x), shape_,
+                            window_params(stride_, padding, dilation_), groups_);
+    const T* const x_data = input_data<T>(kFunction, "x", x);
+    py::array y = make_output<T>(kFunction, out, p.output_shape());
+    T* const y_data = output_data<T>(y);
+    const T* const bias = bias_.empty() ? nullptr : bias_.data();
+    without_gil([&] { conv2d_forward(p, algorithm_, x_data, weight_, bias, relu_, y_data); });
+    return y;
+  }
+
+ private:
+  static constexpr const char* kFunction = "PreparedConv2d";
+  Shape4 shape_;
+  PreparedWeight<T> weight_;
+  std::vector<T> bias_;
+  Pair stride_, dilation_;
+  int64_t groups_;
+  bool relu_;
+  Algorithm algorithm_;
+};
+
+template <typename T>
+void register_prepared(py::module_& m, const char* name) {
+  using Prepared = PyPreparedConv2d<T>;
+  py::class_<Prepared>(m, name)
+      .def(py::init<const py::array&, const OptionalArray&, const Pair&, const Pair&, int64_t, bool,
+                    const std::string&>(),
+           py::arg("weight"), py::arg("bias"), py::arg("stride"), py::arg("dilation"),
+           py::arg("groups"), py::arg("relu"), py::arg("algorithm"))
+      .def("__call__", &Prepared::call, py::arg("x"), py::arg("padding"), py::arg("out"));
+}
+
 }  // namespace
 
 void register_conv(py::module_& m) {
+  register_prepared<float>(m, "PreparedConv2dFloat32");
+  register_prepared<double>(m, "PreparedConv2dFloat64");
   m.def("conv2d_forward", &py_conv2d_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("relu"), py::arg("algorithm"), py::arg("out"));

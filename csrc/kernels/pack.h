@@ -103,12 +103,12 @@ static void gather_taps_exact(const T* plane, const int64_t* tap_offsets, int64_
 }
 
 // dst[k * dst_stride + r] = src[r * row_stride + k]: panels of A from rows of weights or of dy,
-// panels of B for backward_weights from rows of pixels. Blocks go through registers. The rows of
-// the next panel are fetched on the way: a piece of a row is too short for the hardware to foresee
-// them.
+// panels of B for backward_weights from rows of pixels. Blocks go through registers. What the next
+// call will read, `ahead` elements further on, is fetched on the way: a piece of a row is too short
+// for the hardware to foresee it.
 template <typename T>
 static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
-                            int64_t dst_stride) {
+                            int64_t dst_stride, int64_t ahead) {
   constexpr int64_t kLineElements = 64 / static_cast<int64_t>(sizeof(T));
   const int64_t quads = rows - rows % kTransposeRows<T>;
   const int64_t pairs = rows - rows % 2;
@@ -117,7 +117,7 @@ static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int6
     const T* const from = src + k;
     T* const to = dst + k * dst_stride;
     if (k % kLineElements == 0) {
-      for (int64_t r = rows; r < 2 * rows; ++r) __builtin_prefetch(from + r * row_stride);
+      for (int64_t r = 0; r < rows; ++r) __builtin_prefetch(from + r * row_stride + ahead);
     }
     for (int64_t r = 0; r < quads; r += kTransposeRows<T>) {
       transpose_block(from + r * row_stride, row_stride, to + r, dst_stride);
@@ -135,7 +135,10 @@ static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int6
 template <typename T, int Width>
 static inline void copy_rows_of(const T* src, int64_t src_stride, int64_t count, T* dst,
                                 int64_t dst_stride) {
+  constexpr int64_t kRowsAhead = 16;  // each row is a line or two of its own page
   for (int64_t k = 0; k < count; ++k, src += src_stride, dst += dst_stride) {
+    __builtin_prefetch(src + kRowsAhead * src_stride);
+    __builtin_prefetch(src + kRowsAhead * src_stride + Width - 1);
     __builtin_memcpy(dst, src, Width * sizeof(T));
   }
 }

@@ -147,7 +147,7 @@ void check_interleave_rows(const KernelTable<T>& kernels, Random& random) {
             expected[static_cast<std::size_t>(k * dst_stride + r)] = src[r * row_stride + k];
           }
         }
-        kernels.interleave_rows(src.data(), row_stride, rows, count, dst.data(), dst_stride);
+        kernels.interleave_rows(src.data(), row_stride, rows, count, dst.data(), dst_stride, 0);
         report.expect_equal(dst.data(), expected, "dst");
       }
     }

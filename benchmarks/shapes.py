@@ -44,6 +44,23 @@ class Conv2dShape:
         taps = math.prod(self.output_size) * math.prod(self.kernel_size)
         return 2 * self.out_channels * (self.in_channels // self.groups) * taps
 
+    @property
+    def symmetric_padding(self) -> Pair | None:
+        """The padding of both sides, in height and width, that gives the same output.
+
+        Libraries that round the output size down do not read padding that a stride leaves over, so
+        what is padded before an axis can often be padded after it too. None where it cannot.
+        """
+        before = (self.padding[0][0], self.padding[1][0])
+        sizes = zip(
+            self.input_size, self.kernel_size, self.stride, self.dilation, before, strict=True
+        )
+        output_size = tuple(
+            (size + 2 * pad - (kernel - 1) * dilation - 1) // stride + 1
+            for size, kernel, stride, dilation, pad in sizes
+        )
+        return before if output_size == self.output_size else None
+
 
 @dataclass(frozen=True)
 class Pool2dShape:

@@ -1,7 +1,8 @@
 """A contestant in a process of its own, and the benchmark's end of the pipe to it.
 
 Run as a script it is the process: it reads pickled (method, arguments) pairs from standard input
-and answers each with the pickled result. While another contestant runs it is blocked in that read.
+and answers each with the pickled result, once none of its threads is busy any more. While another
+contestant runs it is blocked in that read.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import os
 import pickle
 import subprocess
 import sys
-from time import perf_counter
+from time import perf_counter, process_time, sleep
 
 import numpy as np
 
+from contestants import CONTESTANTS, Unsupported
 from problem import Problem
 
 THREAD_VARIABLES = (
@@ -23,19 +25,55 @@ THREAD_VARIABLES = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+ISA_LIMITS = {
+    "baseline": {
+        "CONVOLT_MAX_ISA": "baseline",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+    },
+    "avx2": {
+        "CONVOLT_MAX_ISA": "avx2",
+        "OPENBLAS_CORETYPE": "Haswell",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+}
 SECONDS_A_ROUND = 0.1  # short layers are called again and again for this long
+
+# Between two parallel regions the threads of most libraries wait actively, for up to some 0.1 s.
+# They are left to it, since that makes the next call faster; but it must not slow another one down.
+IDLE_SHARE = 0.05  # of one core's time, a tenth of which goes into looking
+IDLE_SECONDS = 0.01
+BUSY_AT_MOST = 10.0
+
+
+def wait_until_idle() -> None:
+    """Return when no thread of this process computes or waits actively any more."""
+    deadline = perf_counter() + BUSY_AT_MOST
+    while perf_counter() < deadline:
+        busy, start = process_time(), perf_counter()
+        sleep(IDLE_SECONDS)
+        if process_time() - busy < IDLE_SHARE * (perf_counter() - start):
+            return
+    raise RuntimeError(f"threads are still busy {BUSY_AT_MOST:.0f} s after the last call")
 
 
 class Worker:
     """A running contestant; use it as a context manager."""
 
-    def __init__(self, name: str, threads: int) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, threads: int, python: str = sys.executable, isa: str | None = None
+    ) -> None:
+        self.name, self.threads = name, threads
+        variables = dict.fromkeys(THREAD_VARIABLES, str(threads)) | ISA_LIMITS.get(isa, {})
         self.process = subprocess.Popen(
-            [sys.executable, __file__, name],
+            [python, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)),
+            env=os.environ | variables,
         )
 
     def __enter__(self) -> Worker:
@@ -48,12 +86,24 @@ class Worker:
         self.process.wait()
         self.process.stdout.close()
 
-    def details(self) -> dict[str, str]:
-        """Return what the contestant says about its library."""
-        return self._call("details")
+    def load(self) -> dict[str, str]:
+        """Load the contestant's library; return what it says about itself.
+
+        Raises
+        ------
+        Unsupported
+            If the library is not installed.
+        """
+        return self._call("load", self.name, self.threads)
 
     def prepare(self, problem: Problem, samples: tuple[tuple, ...]) -> list[np.ndarray]:
-        """Compute the problem once; return the samples of the result."""
+        """Compute the problem once; return the samples of the result.
+
+        Raises
+        ------
+        Unsupported
+            If the library cannot compute it.
+        """
         return self._call("prepare", problem, samples)
 
     def time(self) -> list[float]:
@@ -68,29 +118,35 @@ class Worker:
         try:
             pickle.dump((method, arguments), self.process.stdin)
             self.process.stdin.flush()
-            return pickle.load(self.process.stdout)
+            answer = pickle.load(self.process.stdout)
         except (EOFError, BrokenPipeError):
             raise RuntimeError(f"the process of {self.name} died, its message is above") from None
+        if isinstance(answer, Unsupported):
+            raise answer
+        return answer
 
 
 class Service:
     """The methods that a ``Worker`` calls, in the process of the contestant."""
 
-    def __init__(self, name: str) -> None:
-        from contestants import CONTESTANTS
-
-        self.contestant = CONTESTANTS[name]()
-        self.compute = None
-
-    def details(self) -> dict[str, str]:
-        """See ``Worker.details``."""
-        return self.contestant.details
+    def load(self, name: str, threads: int) -> dict[str, str]:
+        """See ``Worker.load``."""
+        try:
+            self.contestant = CONTESTANTS[name](threads)
+        except ModuleNotFoundError as error:
+            raise Unsupported(f"not installed: {error}") from None
+        limits = [
+            f"{variable}={os.environ[variable]}"
+            for variable in self.contestant.isa_variables
+            if variable in os.environ
+        ]
+        return self.contestant.details | {"isa_limit": " ".join(limits) or "none"}
 
     def prepare(self, problem: Problem, samples: tuple[tuple, ...]) -> list[np.ndarray]:
         """See ``Worker.prepare``."""
         self.compute = None  # the arrays of the previous problem go before the next are made
         self.compute = self.contestant.prepare(problem)
-        result = self.compute()
+        result = self.contestant.as_array(self.compute())
         if result.dtype != problem.dtype:
             raise TypeError(f"result of dtype {result.dtype}, expected {problem.dtype}")
         return [result[sample] for sample in samples]
@@ -113,19 +169,24 @@ class Service:
         return _core.measure_fma_peak(dtype, threads)
 
 
-def serve(name: str) -> None:
+def serve() -> None:
     """Answer calls until standard input is closed."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    service = Service(name)
+    service = Service()
     while True:
         try:
             method, arguments = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        pickle.dump(getattr(service, method)(*arguments), answers)
+        try:
+            answer = getattr(service, method)(*arguments)
+        except Unsupported as reason:
+            answer = reason
+        wait_until_idle()
+        pickle.dump(answer, answers)
         answers.flush()
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve()

@@ -1,0 +1,65 @@
+"""PyTorch, with tensors in NCHW or in its channels_last memory format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from contestants.contestant import Contestant, Unsupported
+from problem import Problem
+
+
+class Torch(Contestant):
+    """Tensors over NCHW arrays; each call reorders what it needs and allocates its result."""
+
+    prepares_weights = False
+    isa_variables = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS")
+    memory_format = "contiguous_format"
+
+    def __init__(self, threads: int) -> None:
+        import torch
+
+        self.torch = torch
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision("highest")
+        ExitStack().enter_context(torch.inference_mode())  # for good, in this process
+        self.details = {
+            "version": str(torch.__version__),  # a class of its own, which needs torch to unpickle
+            "capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": str(torch.get_num_threads()),
+        }
+
+    def prepare(self, problem: Problem) -> Callable[[], Any]:
+        """Return the function to time."""
+        shape = problem.shape
+        padding = shape.symmetric_padding
+        if padding is None:
+            raise Unsupported("padding must be the same on both sides")
+        x, weight = self._tensor(problem.images()), self._tensor(problem.weight())
+        if problem.direction == "forward":
+            geometry = (shape.stride, padding, shape.dilation, shape.groups)
+            conv2d = self.torch.nn.functional.conv2d
+            return lambda: conv2d(x, weight, None, *geometry)
+        dy = self._tensor(problem.output_gradients())
+        geometry = (shape.stride, padding, shape.dilation, False, (0, 0), shape.groups)
+        wanted = [problem.direction == name for name in ("backward_data", "backward_weights")]
+        backward = self.torch.ops.aten.convolution_backward.default
+        which = wanted.index(True)
+        return lambda: backward(dy, x, weight, None, *geometry, [*wanted, False])[which]
+
+    def as_array(self, result: Any) -> np.ndarray:
+        """View the tensor as an array."""
+        return result.numpy()
+
+    def _tensor(self, array: np.ndarray) -> Any:
+        memory_format = getattr(self.torch, self.memory_format)
+        return self.torch.from_numpy(array).contiguous(memory_format=memory_format)
+
+
+class TorchChannelsLast(Torch):
+    """Every tensor in NHWC order, brought there beforehand, and the result left in it."""
+
+    memory_format = "channels_last"

@@ -30,19 +30,19 @@ CONVOLT_HOST_DEVICE constexpr int64_t ceil_quotient(int64_t a, int64_t b) {
 }
 
 // Arithmetic on sizes that came from outside: non-negative operands, and an error instead of a
-// wrap.
-inline int64_t checked_mul(int64_t a, int64_t b, const std::string& what) {
+// wrap. The message is put together where it is needed: strings would cost more than the checks.
+inline int64_t checked_mul(int64_t a, int64_t b, const std::string& function, const char* what) {
   if (a != 0 && b > std::numeric_limits<int64_t>::max() / a) {
-    throw std::invalid_argument(what + " is too large: " + std::to_string(a) + " * " +
-                                std::to_string(b) + " exceeds 2**63 - 1");
+    throw std::invalid_argument(function + ": " + what + " is too large: " + std::to_string(a) +
+                                " * " + std::to_string(b) + " exceeds 2**63 - 1");
   }
   return a * b;
 }
 
-inline int64_t checked_add(int64_t a, int64_t b, const std::string& what) {
+inline int64_t checked_add(int64_t a, int64_t b, const std::string& function, const char* what) {
   if (b > std::numeric_limits<int64_t>::max() - a) {
-    throw std::invalid_argument(what + " is too large: " + std::to_string(a) + " + " +
-                                std::to_string(b) + " exceeds 2**63 - 1");
+    throw std::invalid_argument(function + ": " + what + " is too large: " + std::to_string(a) +
+                                " + " + std::to_string(b) + " exceeds 2**63 - 1");
   }
   return a + b;
 }

@@ -13,9 +13,6 @@ std::string pair_text(int64_t h, int64_t w) {
   throw std::invalid_argument(function + ": " + message);
 }
 
-// Larger parameters are mistakes, and products of two of them must not wrap.
-constexpr int64_t kLargestParameter = std::numeric_limits<int32_t>::max();
-
 void require_between(const std::string& function, const char* argument, int64_t least, int64_t h,
                      int64_t w) {
   if (h < least || w < least) {
@@ -63,13 +60,13 @@ struct Axis {
   int64_t size, kernel, stride, dilation, pad_before, pad_after;
 
   int64_t extent(const std::string& function) const {
-    return checked_add(
-        checked_mul(dilation, kernel - 1, function + ": dilation * (kernel_size - 1)"), 1,
-        function + ": the dilated kernel");
+    const int64_t span =
+        checked_mul(dilation, kernel - 1, function, "dilation * (kernel_size - 1)");
+    return checked_add(span, 1, function, "the dilated kernel");
   }
   int64_t padded_size(const std::string& function) const {
-    const std::string what = function + ": the padded size of x";
-    return checked_add(checked_add(size, pad_before, what), pad_after, what);
+    constexpr const char* kWhat = "the padded size of x";
+    return checked_add(checked_add(size, pad_before, function, kWhat), pad_after, function, kWhat);
   }
 };
 
@@ -167,7 +164,7 @@ Conv2dProblem make_conv2d_problem(const std::string& function, const Shape4& inp
   check_groups(function, groups, weight[0]);
   check_window(function, input, weight[2], weight[3], window);
   check_channels(function, input, weight, groups,
-                 checked_mul(weight[1], groups, function + ": groups"));
+                 checked_mul(weight[1], groups, function, "groups"));
   Conv2dProblem p{};
   p.batch = input[0];
   p.in_channels = input[1];
@@ -190,7 +187,7 @@ Conv2dProblem make_conv_transpose2d_problem(const std::string& function, const S
   check_groups(function, groups, weight[0]);
   check_image(function, x);
   check_channels(function, x, weight, groups, weight[0]);
-  const int64_t output_channels = checked_mul(weight[1], groups, function + ": groups");
+  const int64_t output_channels = checked_mul(weight[1], groups, function, "groups");
   const Shape4 output = {x[0], output_channels, output_h, output_w};
   check_product(function, output, "the output");
   Conv2dProblem p = make_conv2d_problem(function, output, weight, window, groups);
@@ -206,9 +203,10 @@ Conv2dProblem make_im2col_problem(const std::string& function, const Shape4& inp
                                   int64_t kernel_h, int64_t kernel_w, const WindowParams& window) {
   const Shape4 weight = {0, input[1], kernel_h, kernel_w};
   const Conv2dProblem p = make_conv2d_problem(function, input, weight, window, 1);
-  const std::string what = function + ": the column matrix";
-  const int64_t rows = checked_mul(input[1], checked_mul(kernel_h, kernel_w, what), what);
-  check_product(function, {p.batch, rows, p.out_h, p.out_w}, "the column matrix");
+  constexpr const char* kWhat = "the column matrix";
+  const int64_t taps = checked_mul(kernel_h, kernel_w, function, kWhat);
+  const int64_t rows = checked_mul(input[1], taps, function, kWhat);
+  check_product(function, {p.batch, rows, p.out_h, p.out_w}, kWhat);
   return p;
 }
 

@@ -11,6 +11,9 @@ namespace convolt {
 
 using Shape4 = std::array<int64_t, 4>;
 
+// Larger parameters are mistakes, and products of two of them must not wrap.
+constexpr int64_t kLargestParameter = std::numeric_limits<int32_t>::max();
+
 // The parameters of a window that slides over an image, as the caller gave them.
 struct WindowParams {
   int64_t stride_h = 1, stride_w = 1;

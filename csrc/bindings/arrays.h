@@ -39,10 +39,14 @@ inline std::string shape_text(const py::array& array) {
   return py::str(array.attr("shape")).cast<std::string>();
 }
 
+inline bool is_ready(const py::array& array) {
+  constexpr int kNeeded = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  return (array.flags() & kNeeded) == kNeeded;
+}
+
 inline void require_ready(const std::string& function, const char* argument,
                           const py::array& array) {
-  constexpr int kNeeded = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if ((array.flags() & kNeeded) != kNeeded) {
+  if (!is_ready(array)) {
     throw py::value_error(function + ": " + argument + " must be C-contiguous and aligned");
   }
 }

@@ -1,10 +1,25 @@
 #include "arrays.h"
+#include "at_once.h"
 #include "conv2d.h"
 
 namespace convolt {
 namespace {
 
 using Needs = std::array<bool, 3>;  // dx, dweight, dbias
+
+// A tuple of names.
+std::optional<Needs> read_needs(py::handle value) {
+  if (!PyTuple_CheckExact(value.ptr())) return std::nullopt;
+  constexpr std::array<const char*, 3> kNames = {"dx", "dweight", "dbias"};
+  Needs needs{};
+  for (const py::handle item : py::reinterpret_borrow<py::tuple>(value)) {
+    const auto is_item = [&](const char* name) { return read_text(item) == name; };
+    const auto* const name = std::find_if(kNames.begin(), kNames.end(), is_item);
+    if (name == kNames.end()) return std::nullopt;
+    needs[static_cast<std::size_t>(name - kNames.begin())] = true;
+  }
+  return needs;
+}
 
 std::vector<int64_t> axes(const Shape4& shape) { return {shape.begin(), shape.end()}; }
 
@@ -40,6 +55,25 @@ py::array py_conv2d_forward(const py::array& x, const py::array& weight, const O
   });
 }
 
+// None unless all arguments can be taken as they are.
+py::object py_conv2d_at_once(py::handle x, py::handle weight, py::handle bias, py::handle stride,
+                             py::handle padding, py::handle dilation, py::handle groups,
+                             py::handle activation, py::handle algorithm, py::handle out) {
+  const std::optional<Pair> steps = read_pair(stride, 1);
+  const std::optional<Quad> pads = read_padding(padding);
+  const std::optional<Pair> dilations = read_pair(dilation, 1);
+  const std::optional<int64_t> group_count = read_int(groups, 1);
+  const std::optional<bool> relu = read_activation(activation);
+  const std::optional<std::string> name = read_text(algorithm);
+  const bool ready = steps && pads && dilations && group_count && relu && name && is_planes(x) &&
+                     is_planes(weight) && is_operand_like(weight, x) &&
+                     (bias.is_none() || is_operand_like(bias, x)) &&
+                     is_output(out, {x, weight, bias});
+  if (!ready) return py::none();
+  return py_conv2d_forward(as_array(x), as_array(weight), as_optional_array(bias), *steps, *pads,
+                           *dilations, *group_count, *relu, *name, as_optional_array(out));
+}
+
 // Gradients in the order dx, dweight, dbias; None for what was not asked.
 py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::array& weight,
                              const Pair& stride, const Quad& padding, const Pair& dilation,
@@ -66,6 +100,22 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
     });
     return py::make_tuple(dx, dweight, dbias);
   });
+}
+
+py::object py_conv2d_backward_at_once(py::handle dy, py::handle x, py::handle weight,
+                                      py::handle stride, py::handle padding, py::handle dilation,
+                                      py::handle groups, py::handle needs, py::handle algorithm) {
+  const std::optional<Pair> steps = read_pair(stride, 1);
+  const std::optional<Quad> pads = read_padding(padding);
+  const std::optional<Pair> dilations = read_pair(dilation, 1);
+  const std::optional<int64_t> group_count = read_int(groups, 1);
+  const std::optional<Needs> wanted = read_needs(needs);
+  const std::optional<std::string> name = read_text(algorithm);
+  const bool ready = steps && pads && dilations && group_count && wanted && name && is_planes(x) &&
+                     is_planes(weight) && is_operand_like(weight, x) && is_operand_like(dy, x);
+  if (!ready) return py::none();
+  return py_conv2d_backward(as_array(dy), as_array(x), as_array(weight), *steps, *pads, *dilations,
+                            *group_count, *wanted, *name);
 }
 
 py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weight,
@@ -179,9 +229,15 @@ void register_conv(py::module_& m) {
   m.def("conv2d_forward", &py_conv2d_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("relu"), py::arg("algorithm"), py::arg("out"));
+  m.def("conv2d_at_once", &py_conv2d_at_once, py::arg("x"), py::arg("weight"), py::arg("bias"),
+        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
+        py::arg("activation"), py::arg("algorithm"), py::arg("out"));
   m.def("conv2d_backward", &py_conv2d_backward, py::arg("dy"), py::arg("x"), py::arg("weight"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("needs"), py::arg("algorithm"));
+  m.def("conv2d_backward_at_once", &py_conv2d_backward_at_once, py::arg("dy"), py::arg("x"),
+        py::arg("weight"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
+        py::arg("groups"), py::arg("needs"), py::arg("algorithm"));
   m.def("conv_transpose2d_forward", &py_conv_transpose2d_forward, py::arg("x"), py::arg("weight"),
         py::arg("bias"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
         py::arg("groups"), py::arg("output_size"), py::arg("out"));

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "arrays.h"
+#include "at_once.h"
 #include "pool2d.h"
 
 namespace convolt {
@@ -18,6 +19,17 @@ struct PoolArguments {
                                window_params(stride, padding, dilation), ceil_mode);
   }
 };
+
+// The stride is the kernel where it is None.
+std::optional<PoolArguments> read_pool(py::handle kernel, py::handle stride, py::handle padding,
+                                       py::handle dilation, bool ceil_mode) {
+  const std::optional<Pair> size = read_pair(kernel, 1);
+  const std::optional<Pair> steps = stride.is_none() ? size : read_pair(stride, 1);
+  const std::optional<Quad> pads = read_padding(padding);
+  const std::optional<Pair> dilations = read_pair(dilation, 1);
+  if (!size || !steps || !pads || !dilations) return std::nullopt;
+  return PoolArguments{*size, *steps, *pads, *dilations, ceil_mode};
+}
 
 Pool2dProblem average_problem(const std::string& function, const Shape4& input,
                               const PoolArguments& arguments, bool count_include_pad,
@@ -64,6 +76,17 @@ py::object extremum_forward(const std::string& function, const py::array& x,
   });
 }
 
+// None unless all arguments can be taken as they are.
+py::object extremum_at_once(const std::string& function, py::handle x, py::handle kernel,
+                            py::handle stride, py::handle padding, py::handle dilation,
+                            bool ceil_mode, bool return_indices, py::handle out) {
+  const std::optional<PoolArguments> arguments =
+      read_pool(kernel, stride, padding, dilation, ceil_mode);
+  if (!arguments || !is_planes(x) || !is_output(out, {x})) return py::none();
+  return extremum_forward(function, as_array(x), *arguments, return_indices,
+                          as_optional_array(out));
+}
+
 // dx of any maximum or minimum: `output` is the shape that dy and indices must have.
 py::array extremum_backward(const std::string& function, const py::array& dy,
                             const py::array& indices, const Shape4& input, const char* axes,
@@ -97,6 +120,14 @@ py::array avg_forward(const py::array& x, const PoolArguments& arguments, bool c
     without_gil([&] { avg_pool2d_forward(p, x_data, y_data); });
     return y;
   });
+}
+
+py::object avg_at_once(py::handle x, py::handle kernel, py::handle stride, py::handle padding,
+                       bool ceil_mode, bool count_include_pad, py::handle out) {
+  const std::optional<PoolArguments> arguments =
+      read_pool(kernel, stride, padding, py::int_(1), ceil_mode);
+  if (!arguments || !is_planes(x) || !is_output(out, {x})) return py::none();
+  return avg_forward(as_array(x), *arguments, count_include_pad, 0, as_optional_array(out));
 }
 
 py::array avg_backward(const py::array& dy, const Shape4& input, const PoolArguments& arguments,
@@ -181,6 +212,9 @@ void register_pool(py::module_& m) {
       },
       arg("function"), arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("dilation"),
       arg("ceil_mode"), arg("return_indices"), arg("out"));
+  m.def("pool2d_max_at_once", &extremum_at_once, arg("function"), arg("x"), arg("kernel"),
+        arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("return_indices"),
+        arg("out"));
   m.def(
       "pool2d_max_backward",
       [](const std::string& function, const py::array& dy, const py::array& indices,
@@ -202,6 +236,8 @@ void register_pool(py::module_& m) {
       },
       arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("ceil_mode"),
       arg("count_include_pad"), arg("divisor_override"), arg("out"));
+  m.def("avg_pool2d_at_once", &avg_at_once, arg("x"), arg("kernel"), arg("stride"), arg("padding"),
+        arg("ceil_mode"), arg("count_include_pad"), arg("out"));
   m.def(
       "avg_pool2d_backward",
       [](const py::array& dy, const Shape4& input_shape, const Pair& kernel, const Pair& stride,

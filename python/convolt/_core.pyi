@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 # (vertical, horizontal), paddings (top, bottom, left, right), shapes (N, C, H, W).
 _Array = NDArray[Any]
 
+# What ends in _at_once takes the arguments of the public function as they came, and returns None
+# unless all of them are in this form already or are ints, or None, that stand for it.
+
 __version__: str
 
 def build_info() -> dict[str, Any]: ...
@@ -31,6 +34,18 @@ def conv2d_forward(
     algorithm: str,
     out: _Array | None,
 ) -> _Array: ...
+def conv2d_at_once(
+    x: object,
+    weight: object,
+    bias: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    groups: object,
+    activation: object,
+    algorithm: object,
+    out: object,
+) -> _Array | None: ...
 def conv2d_backward(
     dy: _Array,
     x: _Array,
@@ -42,6 +57,17 @@ def conv2d_backward(
     needs: Sequence[bool],
     algorithm: str,
 ) -> tuple[_Array | None, _Array | None, _Array | None]: ...
+def conv2d_backward_at_once(
+    dy: object,
+    x: object,
+    weight: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    groups: object,
+    needs: object,
+    algorithm: object,
+) -> tuple[_Array | None, _Array | None, _Array | None] | None: ...
 def conv_transpose2d_forward(
     x: _Array,
     weight: _Array,
@@ -94,6 +120,17 @@ def pool2d_max_forward(
     return_indices: bool,
     out: _Array | None,
 ) -> _Array | tuple[_Array, _Array]: ...
+def pool2d_max_at_once(
+    function: str,
+    x: object,
+    kernel: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    ceil_mode: bool,
+    return_indices: bool,
+    out: object,
+) -> _Array | tuple[_Array, _Array] | None: ...
 def pool2d_max_backward(
     function: str,
     dy: _Array,
@@ -115,6 +152,15 @@ def avg_pool2d_forward(
     divisor_override: int,
     out: _Array | None,
 ) -> _Array: ...
+def avg_pool2d_at_once(
+    x: object,
+    kernel: object,
+    stride: object,
+    padding: object,
+    ceil_mode: bool,
+    count_include_pad: bool,
+    out: object,
+) -> _Array | None: ...
 def avg_pool2d_backward(
     dy: _Array,
     input_shape: Sequence[int],

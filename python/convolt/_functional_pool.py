@@ -49,6 +49,12 @@ def _extremum_pool2d(
     strict: bool,
     out: NDArray[Any] | None,
 ) -> Any:
+    if not strict:
+        y = _core.pool2d_max_at_once(
+            function, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out
+        )
+        if y is not None:
+            return y
     check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
@@ -261,6 +267,12 @@ def avg_pool2d(
     >>> convolt.avg_pool2d(x, (1, 3), 2, ceil_mode=True)
     array([[[[2. , 4. , 5.5]]]])
     """
+    if divisor_override is None and not strict:
+        y = _core.avg_pool2d_at_once(
+            x, kernel_size, stride, padding, ceil_mode, count_include_pad, out
+        )
+        if y is not None:
+            return y
     function = "avg_pool2d"
     check_output(out, function, x=x)
     x = operand(x, "x", function)

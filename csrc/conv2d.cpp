@@ -1,5 +1,6 @@
 #include "conv2d.h"
 
+#include "depthwise.h"
 #include "implicit_gemm.h"
 #include "isa.h"
 #include "parallel.h"
@@ -13,8 +14,14 @@ Algorithm parse_algorithm(const std::string& function, const std::string& name) 
                               "'");
 }
 
-Algorithm plan(const Conv2dProblem& /*problem*/, Pass /*pass*/, Algorithm asked) {
+Algorithm plan(const Conv2dProblem& p, Pass /*pass*/, Algorithm asked) {
   if (asked != Algorithm::kAuto) return asked;
+  constexpr int64_t kMostReach = 256;
+  const bool near = (p.kernel_h - 1) * p.window.dilation_h < kMostReach &&
+                    (p.kernel_w - 1) * p.window.dilation_w < kMostReach;
+  if (near && p.groups > 1 && p.group_in_channels() <= 8 && p.group_out_channels() <= 8 &&
+      p.group_in_channels() >= 1 && p.group_out_channels() >= 1)
+    return Algorithm::kDepthwise;
   return Algorithm::kGemm;
 }
 
@@ -26,7 +33,9 @@ void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, cons
   switch (plan(problem, Pass::kForward, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      gemm_forward(problem, x, weight, prepared, bias, relu, y);
+      return gemm_forward(problem, x, weight, prepared, bias, relu, y);
+    case Algorithm::kDepthwise:
+      return depthwise_forward(problem, x, weight, bias, relu, y);
   }
 }
 
@@ -50,7 +59,9 @@ void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, con
   switch (plan(problem, Pass::kBackwardData, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      gemm_backward_data(problem, dy, weight, bias, dx);
+      return gemm_backward_data(problem, dy, weight, bias, dx);
+    case Algorithm::kDepthwise:
+      return depthwise_backward_data(problem, dy, weight, bias, dx);
   }
 }
 
@@ -60,7 +71,9 @@ void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, 
   switch (plan(problem, Pass::kBackwardWeights, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      gemm_backward_weights(problem, dy, x, dweight);
+      return gemm_backward_weights(problem, dy, x, dweight);
+    case Algorithm::kDepthwise:
+      return depthwise_backward_weights(problem, dy, x, dweight);
   }
 }
 

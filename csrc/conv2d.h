@@ -9,7 +9,7 @@
 namespace convolt {
 
 enum class Pass { kForward, kBackwardData, kBackwardWeights };
-enum class Algorithm { kAuto, kGemm };
+enum class Algorithm { kAuto, kGemm, kDepthwise };
 
 // Throws std::invalid_argument for an unknown name.
 Algorithm parse_algorithm(const std::string& function, const std::string& name);

@@ -1,45 +1,15 @@
 #include "implicit_gemm.h"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "grouped_gemm.h"
 #include "isa.h"
 #include "parallel.h"
+#include "phase_axis.h"
 
 namespace convolt {
 namespace {
-
-// One axis of one phase of backward_data: the pixels i = phase + stride * t of x, t < pixels, and
-// the taps that reach them. From  i + pad = o * stride + tap * dilation  follows that these taps
-// are first, first + step, ... with step = stride / gcd(stride, dilation), and that the output o
-// moves by dilation / gcd from one to the next. Taken from the last to the first, o ascends.
-struct PhaseAxis {
-  int64_t phase, pixels, taps;
-  int64_t last_tap, tap_step;
-  int64_t origin, dilation;  // o = t + origin + ascending tap * dilation
-};
-
-PhaseAxis phase_axis(int64_t phase, int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
-                     int64_t pad) {
-  const int64_t divisor = std::gcd(stride, dilation);
-  PhaseAxis axis{};
-  axis.phase = phase;
-  axis.pixels = phase < size ? ceil_div(size - phase, stride) : 0;
-  axis.tap_step = stride / divisor;
-  axis.dilation = dilation / divisor;
-  int64_t first = 0;
-  while (first < std::min(axis.tap_step, kernel) &&
-         (phase + pad - first * dilation) % stride != 0) {
-    ++first;
-  }
-  if (first >= std::min(axis.tap_step, kernel)) return axis;  // no tap meets this phase
-  axis.taps = ceil_div(kernel - first, axis.tap_step);
-  axis.last_tap = first + (axis.taps - 1) * axis.tap_step;
-  axis.origin = (phase + pad - axis.last_tap * dilation) / stride;
-  return axis;
-}
 
 // Where the phases share out the taps, the weight is turned first. Where one takes them all,
 // turning it while packing is faster.
@@ -85,16 +55,6 @@ GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, co
   gemm.image_step = p.group_out_channels() * p.out_pixels();
   gemm.c_step = p.group_in_channels() * p.in_pixels();
   return gemm;
-}
-
-std::vector<PhaseAxis> phases(int64_t size, int64_t kernel, int64_t stride, int64_t dilation,
-                              int64_t pad) {
-  std::vector<PhaseAxis> axes;
-  axes.reserve(static_cast<std::size_t>(std::min(stride, size)));
-  for (int64_t phase = 0; phase < std::min(stride, size); ++phase) {
-    axes.push_back(phase_axis(phase, size, kernel, stride, dilation, pad));
-  }
-  return axes;
 }
 
 bool all_met(const std::vector<PhaseAxis>& axes) {

@@ -108,6 +108,29 @@ struct PoolState {
 template <typename T>
 using PoolRow = void (*)(const PoolTaps<T>& taps, const PoolState<T>& from, const PoolState<T>& to);
 
+// The taps of a convolution in padded rows: tap t of column i of output row r is
+//     padded[tap_starts[t] + r * row_pitch + i].
+// They come channel by channel, row by row. Where row_step > 0, output rows share them: tap
+// (ky + row_step, kx) of row r is tap (ky, kx) of row r + 1, and the taps of all tap rows lie
+// alike.
+template <typename T>
+struct RowWindow {
+  const T* padded;
+  const int64_t* tap_starts;
+  int64_t taps;
+  int64_t kernel_h, kernel_w;
+  int64_t row_step;
+  int64_t row_pitch;
+  int64_t rows, columns;
+};
+
+// Rows of several planes: data[plane * plane_pitch + row * row_pitch + column].
+template <typename T>
+struct PlaneRows {
+  T* data;
+  int64_t plane_pitch, row_pitch;
+};
+
 template <typename T>
 struct KernelTable {
   // Register tile and blocks of the GEMM: kernels/gemm_microkernel.h has the arithmetic.
@@ -156,6 +179,15 @@ struct KernelTable {
   // panel.
   void (*store_tile)(const T* tile, int64_t pitch, int64_t rows, const TileTarget<T>& target,
                      int64_t panel, const Epilogue<T>& epilogue);
+
+  // Convolutions without packing, kernels/depthwise_rows.h: all taps of some rows of `outputs`
+  // planes of y, weight[t * outputs + m].
+  void (*depthwise_rows)(const RowWindow<T>& window, const T* weight, int64_t outputs,
+                         const PlaneRows<T>& y, const Epilogue<T>& epilogue);
+  // totals[(m * taps + t) * lanes ..] += the dot products, one for each lane; then their sums.
+  void (*depthwise_dots)(const RowWindow<T>& window, const PlaneRows<const T>& dy, int64_t outputs,
+                         T* totals);
+  void (*sum_dots)(const T* totals, int64_t count, T* sums);
 
   // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.
   double (*fma_chains)(int64_t iterations, T* sink);

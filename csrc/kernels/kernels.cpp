@@ -2,6 +2,8 @@
 // compiler flags of that ISA. Nothing but intrinsics and our own kernel headers may be included
 // here: a function that the linker could share with the rest of the library would take AVX code to
 // CPUs that have none. CI looks at the symbols of the object.
+#include "depthwise_dots.h"
+#include "depthwise_rows.h"
 #include "gemm_microkernel.h"
 #include "pack.h"
 #include "pad_rows.h"
@@ -50,6 +52,9 @@ constexpr KernelTable<T> make_table() {
   table.sum = sum<T>;
   table.first_maximum = first_maximum<T>;
   table.store_tile = store_tile<T>;
+  table.depthwise_rows = depthwise_rows<T>;
+  table.depthwise_dots = depthwise_dots<T>;
+  table.sum_dots = sum_dots<T>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

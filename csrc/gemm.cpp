@@ -100,7 +100,7 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
       }
       const PackedBlocks<T> blocks = {a,      rows, packed_b_, columns_.panel_count(), panel_pitch_,
                                       k_count};
-      const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride,
+      const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride - problem.c.origin,
                                     problem.c.row_stride, problem.c.x_stride, store_runs_,
                                     first_store_run_};
       const bool biased = last && problem.bias != nullptr;

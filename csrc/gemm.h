@@ -10,12 +10,13 @@
 namespace convolt {
 
 // Where C lies: row i of column (n, y, x) of the grid at
-//     data + i * row_stride + n * batch_stride + y * y_stride + x * x_stride.
+//     data + i * row_stride + n * batch_stride + y * y_stride + x * x_stride - origin.
 template <typename T>
 struct OutputGrid {
   T* data;
   int64_t row_stride, batch_stride, y_stride, x_stride;
   int64_t grid_h, grid_w;
+  int64_t origin = 0;  // where data holds a part of C only
 
   bool rows_join() const { return x_stride == 1 && y_stride == grid_w; }
   int64_t row_length() const { return rows_join() ? grid_h * grid_w : grid_w; }

@@ -41,9 +41,6 @@ GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
   result.rows_per_task =
       std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
   result.row_parts = ceil_div(a.rows, result.rows_per_task);
-  // Packing A for each block of columns costs some 3 % of the block's product; packing it
-  // beforehand costs a trip to memory.
-  constexpr int64_t kMostPackings = 2;
   result.prepack_a = gemm.first.packed_a.data == nullptr && result.blocks.count > kMostPackings;
   return result;
 }

@@ -5,6 +5,10 @@
 
 namespace convolt {
 
+// Packing A for each block of columns costs some 3 % of the block's product; packing it beforehand,
+// where more blocks than this share it, costs a trip to memory.
+constexpr int64_t kMostPackings = 2;
+
 // What the passes differ in.
 template <typename T>
 struct GroupedGemm {

@@ -18,6 +18,7 @@ struct JoinedPlan {
         row_parts(ceil_div(rows, rows_per_task)),
         row_pitch(round_up(blocks.size, kernels.nr)),
         phase_pitch(rows_per_task * row_pitch),
+        prepacks_a(blocks.count > kMostPackings),
         threads(threads_for(operations(joined))) {}
 
   const KernelTable<T>& kernels;
@@ -25,6 +26,7 @@ struct JoinedPlan {
   ColumnBlocks blocks;
   int64_t rows_per_task, row_parts;
   int64_t row_pitch, phase_pitch;  // in the scratch for C
+  bool prepacks_a;
   int threads;
 
   static int64_t block_size(const JoinedPhases<T>& joined) {
@@ -69,7 +71,7 @@ class JoinedWorker {
     for (const GroupedGemm<T>& gemm : joined.phases) {
       if (gemm.first.a.columns() == 0) continue;
       Slicer size;
-      GemmWorker<T>(plan.kernels, gemm.view, plan.blocks, gemm.first.a, true, size);
+      GemmWorker<T>(plan.kernels, gemm.view, plan.blocks, gemm.first.a, !plan.prepacks_a, size);
       bytes = std::max(bytes, size.used());
     }
     return bytes;
@@ -89,7 +91,7 @@ class JoinedWorker {
     problem.c = {c, plan_.row_pitch, grid,        view.grid_w,
                  1, view.grid_h,     view.grid_w, row_begin * plan_.row_pitch + first};
     Slicer slice(workspace_);
-    GemmWorker<T> worker(plan_.kernels, view, plan_.blocks, problem.a, true, slice);
+    GemmWorker<T> worker(plan_.kernels, view, plan_.blocks, problem.a, !plan_.prepacks_a, slice);
     worker.run(problem, first, columns, row_begin, row_end);
   }
 
@@ -125,11 +127,37 @@ class JoinedWorker {
   std::byte* workspace_;
 };
 
+// The scratch of a run: A of each phase where it is packed beforehand, then a slice for each
+// thread.
+struct JoinedScratch {
+  std::size_t shared, per_thread;
+};
+
 template <typename T>
-std::size_t bytes_per_thread(const JoinedPhases<T>& joined, const JoinedPlan<T>& plan) {
+JoinedScratch measure_scratch(const JoinedPhases<T>& joined, const JoinedPlan<T>& plan) {
   Slicer size;
+  for (const GroupedGemm<T>& gemm : joined.phases) {
+    const int64_t elements = PackedWeight<T>::elements(gemm.first.a, plan.kernels.mr);
+    size.take<T>(plan.prepacks_a ? gemm.groups * elements : 0);
+  }
+  const std::size_t shared = size.used();
   JoinedWorker<T>(joined, plan, size);
-  return size.used();
+  return {shared, size.used() - shared};
+}
+
+template <typename T>
+JoinedPhases<T> with_packed_a(const JoinedPhases<T>& joined, const JoinedPlan<T>& plan,
+                              std::byte* scratch) {
+  JoinedPhases<T> packed = joined;
+  Slicer slice(scratch);
+  for (GroupedGemm<T>& gemm : packed.phases) {
+    const WeightView<T>& a = gemm.first.a;
+    const int64_t elements = PackedWeight<T>::elements(a, plan.kernels.mr);
+    T* const panels = slice.take<T>(gemm.groups * elements);
+    pack_weights(plan.kernels, a, gemm.groups, gemm.weight_step, plan.kernels.mr, panels);
+    gemm.first.packed_a = {panels, plan.kernels.mr};
+  }
+  return packed;
 }
 
 }  // namespace
@@ -137,18 +165,20 @@ std::size_t bytes_per_thread(const JoinedPhases<T>& joined, const JoinedPlan<T>&
 template <typename T>
 std::size_t joined_phases_scratch_bytes(const JoinedPhases<T>& joined) {
   const JoinedPlan<T> plan(joined);
-  return bytes_per_thread(joined, plan) * static_cast<std::size_t>(plan.threads);
+  const JoinedScratch bytes = measure_scratch(joined, plan);
+  return bytes.shared + bytes.per_thread * static_cast<std::size_t>(plan.threads);
 }
 
 template <typename T>
-void run_joined_phases(const JoinedPhases<T>& joined, std::byte* scratch) {
-  const JoinedPlan<T> plan(joined);
-  const std::size_t bytes = bytes_per_thread(joined, plan);
+void run_joined_phases(const JoinedPhases<T>& given, std::byte* scratch) {
+  const JoinedPlan<T> plan(given);
+  const JoinedScratch bytes = measure_scratch(given, plan);
+  const JoinedPhases<T> joined = plan.prepacks_a ? with_packed_a(given, plan, scratch) : given;
   const int64_t tasks = joined.first().groups * plan.blocks.count * plan.row_parts;
   parallel_for(tasks, plan.threads, [&](int64_t task, int thread) {
     const int64_t part = task % plan.row_parts;
     const int64_t block = task / plan.row_parts % plan.blocks.count;
-    Slicer slice(scratch + bytes * static_cast<std::size_t>(thread));
+    Slicer slice(scratch + bytes.shared + bytes.per_thread * static_cast<std::size_t>(thread));
     JoinedWorker<T> worker(joined, plan, slice);
     const int64_t row = part * plan.rows_per_task;
     worker.run(task / plan.row_parts / plan.blocks.count, plan.blocks.first(block),

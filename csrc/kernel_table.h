@@ -155,9 +155,10 @@ struct KernelTable {
   void (*interleave_rows)(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
                           int64_t dst_stride, int64_t ahead);
 
-  // dst[k * dst_stride + i] = src[k * src_stride + i] for k < count, i < width.
-  void (*copy_rows)(const T* src, int64_t src_stride, int64_t count, int64_t width, T* dst,
-                    int64_t dst_stride);
+  // dst[(i / width) * panel_pitch + k * dst_stride + i % width] = src[k * src_stride + i] for
+  // k < count, i < rows. The width is MR or NR.
+  void (*copy_panels)(const T* src, int64_t src_stride, int64_t count, int64_t rows, int64_t width,
+                      T* dst, int64_t dst_stride, int64_t panel_pitch);
 
   // Pooling: kernels/pool_rows.h.
   PoolRow<T> max_row, min_row;  // offsets are not touched

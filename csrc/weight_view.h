@@ -31,8 +31,8 @@ struct WeightView {
  private:
   void pack_panel(const KernelTable<T>& kernels, int64_t width, int64_t row, int64_t row_count,
                   int64_t k_begin, int64_t k_count, T* packed) const;
-  void pack_consecutive_rows(const KernelTable<T>& kernels, int64_t width, const T* origin,
-                             int64_t row_count, int64_t k_begin, int64_t k_count, T* packed) const;
+  void pack_consecutive_rows(const KernelTable<T>& kernels, int64_t width, int64_t row_begin,
+                             int64_t row_end, int64_t k_begin, int64_t k_count, T* packed) const;
   void pack_flipped(const KernelTable<T>& kernels, int64_t width, const T* origin,
                     int64_t row_count, int64_t k_begin, int64_t k_count, T* packed) const;
 };

@@ -39,7 +39,7 @@ constexpr KernelTable<T> make_table() {
   table.gather_taps = gather_taps<T>;
   table.gather_taps_exact = gather_taps_exact<T>;
   table.interleave_rows = interleave_rows<T>;
-  table.copy_rows = copy_rows<T>;
+  table.copy_panels = copy_panels<T>;
   table.max_row = extremum_row<T, false, false>;
   table.min_row = extremum_row<T, true, false>;
   table.max_row_with_offsets = extremum_row<T, false, true>;

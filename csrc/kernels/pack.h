@@ -133,28 +133,37 @@ static void interleave_rows(const T* src, int64_t row_stride, int64_t rows, int6
 }
 
 template <typename T, int Width>
-static inline void copy_rows_of(const T* src, int64_t src_stride, int64_t count, T* dst,
-                                int64_t dst_stride) {
-  constexpr int64_t kRowsAhead = 16;  // each row is a line or two of its own page
+static inline void copy_panels_of(const T* src, int64_t src_stride, int64_t count, int64_t panels,
+                                  T* dst, int64_t dst_stride, int64_t panel_pitch) {
+  constexpr int64_t kRowsAhead = 16;  // each row is a few lines of a page of its own
+  constexpr int64_t kLineElements = 64 / static_cast<int64_t>(sizeof(T));
   for (int64_t k = 0; k < count; ++k, src += src_stride, dst += dst_stride) {
-    __builtin_prefetch(src + kRowsAhead * src_stride);
-    __builtin_prefetch(src + kRowsAhead * src_stride + Width - 1);
-    __builtin_memcpy(dst, src, Width * sizeof(T));
+    for (int64_t i = 0; i < panels * Width; i += kLineElements) {
+      __builtin_prefetch(src + kRowsAhead * src_stride + i);
+    }
+    for (int64_t p = 0; p < panels; ++p) {
+      __builtin_memcpy(dst + p * panel_pitch, src + p * Width, Width * sizeof(T));
+    }
   }
 }
 
-// dst[k * dst_stride + i] = src[k * src_stride + i]: panels of A where its rows lie side by side.
+// dst[(i / width) * panel_pitch + k * dst_stride + i % width] = src[k * src_stride + i]: panels of
+// A where its rows lie side by side. Several panels at once, so that whole lines are read.
 template <typename T>
-static void copy_rows(const T* src, int64_t src_stride, int64_t count, int64_t width, T* dst,
-                      int64_t dst_stride) {
+static void copy_panels(const T* src, int64_t src_stride, int64_t count, int64_t rows,
+                        int64_t width, T* dst, int64_t dst_stride, int64_t panel_pitch) {
+  const int64_t panels = rows / width;
   if (width == kTileRows) {
-    copy_rows_of<T, kTileRows>(src, src_stride, count, dst, dst_stride);
-  } else if (width == kTileColumns<T>) {
-    copy_rows_of<T, kTileColumns<T>>(src, src_stride, count, dst, dst_stride);
+    copy_panels_of<T, kTileRows>(src, src_stride, count, panels, dst, dst_stride, panel_pitch);
   } else {
-    for (int64_t k = 0; k < count; ++k, src += src_stride, dst += dst_stride) {
-      copy_elements(src, width, dst);
-    }
+    copy_panels_of<T, kTileColumns<T>>(src, src_stride, count, panels, dst, dst_stride,
+                                       panel_pitch);
+  }
+  const int64_t rest = rows - panels * width;
+  src += panels * width;
+  dst += panels * panel_pitch;
+  for (int64_t k = 0; rest > 0 && k < count; ++k, src += src_stride, dst += dst_stride) {
+    copy_elements(src, rest, dst);
   }
 }
 

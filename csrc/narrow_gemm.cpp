@@ -35,17 +35,24 @@ struct NarrowPlan {
         panel_width(pixel_panel_width(kernels.mr, columns)),
         panels(ceil_div(columns, panel_width)),
         panel_pitch(round_up(kc * kernels.mr + kernels.nr, kernels.lanes)),
-        row_panels(ceil_div(gemm.first.a.rows, kernels.nr)),
         blocks(gemm.view, columns, panel_width),
         threads(threads_for(2.0 * static_cast<double>(gemm.first.a.rows * gemm.groups) *
-                            static_cast<double>(k * columns))) {}
+                            static_cast<double>(k * columns))) {
+    // Packed a few panels at a time, rows of A that lie side by side are read as whole lines.
+    constexpr int64_t kMostPanels = 4;
+    constexpr int64_t kTasksPerThread = 4;
+    const int64_t row_panels = ceil_div(gemm.first.a.rows, kernels.nr);
+    const int64_t even = ceil_div(row_panels * gemm.groups, kTasksPerThread * threads);
+    rows_per_task = std::min(kMostPanels, even) * kernels.nr;
+    row_tasks = ceil_div(gemm.first.a.rows, rows_per_task);
+  }
 
   const KernelTable<T>& kernels;
   int64_t columns, k, kc, k_blocks;
   int64_t panel_width, panels, panel_pitch;  // of the pixels
-  int64_t row_panels;                        // of the weight
   ColumnBlocks blocks;                       // one
   int threads;
+  int64_t rows_per_task, row_tasks;
 
   int64_t block_elements() const { return panels * panel_pitch; }
   int64_t tile_pitch() const { return round_up(columns, kernels.lanes); }
@@ -73,25 +80,66 @@ class PixelPacker {
   T* padded_;
 };
 
-// One panel of the weight against all pixels.
+// Some panels of the weight against all pixels.
 template <typename T>
 class RowWorker {
  public:
   RowWorker(const NarrowPlan<T>& plan, bool packs_a, Slicer& scratch) : plan_(plan) {
     const KernelTable<T>& kernels = plan.kernels;
-    packed_a_ = scratch.take<T>(packs_a ? plan.kc * kernels.nr : 0);
-    tile_ = scratch.take<T>(plan.panels * plan.panel_width * kernels.nr);
+    tile_elements_ = plan.panels * plan.panel_width * kernels.nr;
+    packed_a_ = scratch.take<T>(packs_a ? plan.kc * plan.rows_per_task : 0);
+    tiles_ = scratch.take<T>(plan.rows_per_task / kernels.nr * tile_elements_);
     turned_ = scratch.take<T>(plan.tile_pitch() * kernels.nr);
     store_runs_ = scratch.take<PixelRun>(plan.columns + 1);
     first_store_run_ = scratch.take<int64_t>(2);
   }
 
-  void run(const GemmProblem<T>& problem, const T* pixels, int64_t row) {
-    const KernelTable<T>& kernels = plan_.kernels;
-    const int64_t rows = std::min(kernels.nr, problem.a.rows - row);
-    multiply(problem, pixels, row, rows);
-    kernels.interleave_rows(tile_, kernels.nr, plan_.columns, rows, turned_, plan_.tile_pitch(), 0);
+  void run(const GemmProblem<T>& problem, const T* pixels, int64_t row_begin) {
+    const int64_t nr = plan_.kernels.nr;
+    const int64_t row_end = std::min(row_begin + plan_.rows_per_task, problem.a.rows);
+    const int64_t panels = ceil_div(row_end - row_begin, nr);
+    if (plan_.k == 0) std::fill_n(tiles_, panels * tile_elements_, T{0});
+    for (int64_t k = 0; k < plan_.k; k += plan_.kc, pixels += plan_.block_elements()) {
+      const int64_t count = std::min(plan_.kc, plan_.k - k);
+      const T* a = packed_a_;
+      if (problem.packed_a.data != nullptr) {
+        a = problem.packed_a.panel(problem.a, k, count, row_begin);
+      } else {
+        const int64_t ragged = (row_end - row_begin) % nr;
+        if (ragged != 0) std::fill_n(packed_a_ + (panels - 1) * nr * count, nr * count, T{0});
+        problem.a.pack(plan_.kernels, nr, row_begin, row_end, k, count, packed_a_);
+      }
+      for (int64_t i = 0; i < panels; ++i, a += nr * count) {
+        const int64_t rows = std::min(nr, row_end - row_begin - i * nr);
+        multiply(a, rows, pixels, count, k > 0, tiles_ + i * tile_elements_);
+      }
+    }
     find_store_runs(problem.c, 0, plan_.columns, plan_.columns, store_runs_, first_store_run_);
+    for (int64_t i = 0; i < panels; ++i) {
+      const int64_t row = row_begin + i * nr;
+      store(problem, tiles_ + i * tile_elements_, row, std::min(nr, row_end - row));
+    }
+  }
+
+ private:
+  // tile += C^T of one panel and one block of k.
+  void multiply(const T* a, int64_t rows, const T* pixels, int64_t count, bool accumulate,
+                T* tile) {
+    const KernelTable<T>& kernels = plan_.kernels;
+    const GemmMicrokernel<T>* const microkernels =
+        kernels.gemm_microkernels + (ceil_div(rows, kernels.lanes) - 1) * kernels.mr;
+    const Epilogue<T> epilogue = {nullptr, accumulate, false};
+    for (int64_t p = 0; p < plan_.panels; ++p) {
+      const int64_t first = p * plan_.panel_width;
+      const int64_t used = std::min(plan_.panel_width, plan_.columns - first);
+      microkernels[used - 1](count, pixels + p * plan_.panel_pitch, a, tile + first * kernels.nr,
+                             kernels.nr, epilogue);
+    }
+  }
+
+  void store(const GemmProblem<T>& problem, const T* tile, int64_t row, int64_t rows) {
+    const KernelTable<T>& kernels = plan_.kernels;
+    kernels.interleave_rows(tile, kernels.nr, plan_.columns, rows, turned_, plan_.tile_pitch(), 0);
     const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride, problem.c.row_stride,
                                   problem.c.x_stride, store_runs_, first_store_run_};
     const Epilogue<T> epilogue = {problem.bias == nullptr ? nullptr : problem.bias + row, false,
@@ -99,35 +147,10 @@ class RowWorker {
     kernels.store_tile(turned_, plan_.tile_pitch(), rows, target, 0, epilogue);
   }
 
- private:
-  // tile = C^T of the rows [row, row + rows).
-  void multiply(const GemmProblem<T>& problem, const T* pixels, int64_t row, int64_t rows) {
-    const KernelTable<T>& kernels = plan_.kernels;
-    const GemmMicrokernel<T>* const tiles =
-        kernels.gemm_microkernels + (ceil_div(rows, kernels.lanes) - 1) * kernels.mr;
-    if (plan_.k == 0) std::fill_n(tile_, plan_.columns * kernels.nr, T{0});
-    for (int64_t k = 0; k < plan_.k; k += plan_.kc, pixels += plan_.block_elements()) {
-      const int64_t count = std::min(plan_.kc, plan_.k - k);
-      const T* b = packed_a_;
-      if (problem.packed_a.data != nullptr) {
-        b = problem.packed_a.panel(problem.a, k, count, row);
-      } else {
-        if (rows < kernels.nr) std::fill_n(packed_a_, count * kernels.nr, T{0});
-        problem.a.pack(kernels, kernels.nr, row, row + rows, k, count, packed_a_);
-      }
-      const Epilogue<T> epilogue = {nullptr, k > 0, false};
-      for (int64_t p = 0; p < plan_.panels; ++p) {
-        const int64_t first = p * plan_.panel_width;
-        const int64_t used = std::min(plan_.panel_width, plan_.columns - first);
-        tiles[used - 1](count, pixels + p * plan_.panel_pitch, b, tile_ + first * kernels.nr,
-                        kernels.nr, epilogue);
-      }
-    }
-  }
-
   const NarrowPlan<T>& plan_;
+  int64_t tile_elements_;
   T* packed_a_;
-  T* tile_;
+  T* tiles_;
   T* turned_;
   PixelRun* store_runs_;
   int64_t* first_store_run_;
@@ -180,12 +203,12 @@ void run_narrow_gemm(const GroupedGemm<T>& gemm, std::byte* scratch) {
                  packer.run(gemm.of_group(task / plan.k_blocks), task % plan.k_blocks * plan.kc,
                             pixels + task * plan.block_elements());
                });
-  parallel_for(gemm.groups * plan.row_panels, plan.threads, [&](int64_t task, int thread) {
+  parallel_for(gemm.groups * plan.row_tasks, plan.threads, [&](int64_t task, int thread) {
     Slicer slice = slice_of(thread);
     RowWorker<T> worker(plan, gemm.first.packed_a.data == nullptr, slice);
-    const int64_t group = task / plan.row_panels;
+    const int64_t group = task / plan.row_tasks;
     worker.run(gemm.of_group(group), pixels + group * plan.k_blocks * plan.block_elements(),
-               task % plan.row_panels * plan.kernels.nr);
+               task % plan.row_tasks * plan.rows_per_task);
   });
 }
 

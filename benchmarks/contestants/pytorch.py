@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ class Torch(Contestant):
         self.torch = torch
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision("highest")
-        ExitStack().enter_context(torch.inference_mode())  # for good, in this process
+        self.mode = torch.inference_mode()
+        self.mode.__enter__()  # for good, since a with statement in each call would be timed too
         self.details = {
             "version": str(torch.__version__),  # a class of its own, which needs torch to unpickle
             "capability": torch.backends.cpu.get_cpu_capability(),

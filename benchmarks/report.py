@@ -116,8 +116,9 @@ def _draw_shares(axis, names: Sequence[str], results: Sequence[LayerResult]) -> 
         layers = [i for i, result in enumerate(results) if name in result.seconds]
         shares = [100 * results[i].share_of_peak(name) for i in layers]
         marker = "D" if name in OURS else "o"
+        label = f"{name}, ISA not limited" if name in results[0].not_limited else name
         if layers:
-            axis.plot(shares, layers, marker, color=f"C{number}", label=name, alpha=0.8)
+            axis.plot(shares, layers, marker, color=f"C{number}", label=label, alpha=0.8)
     axis.set_yticks(range(len(results)), [result.layer for result in results], fontsize=7)
     axis.invert_yaxis()  # the first layer on top
     axis.set_xlim(left=0)

@@ -45,10 +45,10 @@ class Torch(Contestant):
             return lambda: conv2d(x, weight, None, *geometry)
         dy = self._tensor(problem.output_gradients())
         geometry = (shape.stride, padding, shape.dilation, False, (0, 0), shape.groups)
-        wanted = [problem.direction == name for name in ("backward_data", "backward_weights")]
+        which = ("backward_data", "backward_weights").index(problem.direction)
+        wanted = [which == 0, which == 1, False]  # of the input, the weight, the bias
         backward = self.torch.ops.aten.convolution_backward.default
-        which = wanted.index(True)
-        return lambda: backward(dy, x, weight, None, *geometry, [*wanted, False])[which]
+        return lambda: backward(dy, x, weight, None, *geometry, wanted)[which]
 
     def as_array(self, result: Any) -> np.ndarray:
         """View the tensor as an array."""

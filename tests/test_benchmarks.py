@@ -6,6 +6,7 @@ import importlib
 import math
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,8 +27,9 @@ POOL_LAYERS = [shape for net in POOLS.values() for shape in net]
 AWKWARD = Conv2dShape(
     "awkward", 1, 4, 6, (11, 9), (5, 7), (3, 2), (2, 1), ((2, 1), (0, 0)), (2, 2), 2
 )
+NO_PADDING = ((0, 0), (0, 0))
 SQUARE = Conv2dShape("square", 1, 3, 2, (8, 8), (8, 8), (3, 3), (1, 1), ((1, 1), (1, 1)))
-POINTWISE = Conv2dShape("pointwise", 1, 4, 3, (17, 17), (17, 17), (1, 1), (1, 1), ((0, 0), (0, 0)))
+POINTWISE = Conv2dShape("pointwise", 1, 4, 3, (17, 17), (17, 17), (1, 1), (1, 1), NO_PADDING)
 SMALL_LAYERS = [AWKWARD, SQUARE, POINTWISE]
 
 
@@ -126,6 +128,17 @@ def test_symmetric_padding_gives_the_same_values():
     symmetric = reference.conv2d(x, weight, stride=2, padding=shape.symmetric_padding)
     np.testing.assert_array_equal(symmetric, reference.conv2d(x, weight, stride=2, padding=padding))
     assert AWKWARD.symmetric_padding is None
+
+
+def test_kinds_of_layers():
+    kinds = {net: {shape.kind for shape in CONVOLUTIONS[net]} for net in CONVOLUTIONS}
+    assert kinds["vgg19"] == {"3x3 stride 1"}
+    assert kinds["lenet"] == {"other"}
+    assert kinds["mobilenet"] == {"depthwise", "other"}
+    multiplied = Conv2dShape("twice", 1, 4, 8, (9, 9), (7, 7), (3, 3), (1, 1), NO_PADDING, groups=4)
+    assert multiplied.kind == "depthwise"
+    assert replace(multiplied, groups=2).kind == "3x3 stride 1"
+    assert replace(multiplied, groups=1, stride=(1, 2)).kind == "other"
 
 
 def layer_result(seconds, **others):

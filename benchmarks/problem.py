@@ -29,6 +29,11 @@ class Problem:
     direction: str
 
     @property
+    def name(self) -> str:
+        """The name of the layer."""
+        return self.shape.name
+
+    @property
     def flops(self) -> int:
         """Floating-point operations of the whole batch, see ``Conv2dShape.flops``."""
         return self.batch * self.shape.flops

@@ -7,7 +7,9 @@ import os
 import platform
 import statistics
 import subprocess
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,37 +20,45 @@ FUNCTION, PREPARED = OURS
 
 @dataclass(frozen=True)
 class Result:
-    """The seconds of every timed call of each contestant, and the peak measured beside them."""
+    """The seconds of each contestant: of the median call, in every round."""
 
-    net: str
-    layer: str
-    count: int
-    flops: int
-    fma_peak_gflops: float
     seconds: dict[str, list[float]]
-    not_limited: tuple[str, ...] = ()  # those whose instruction set is not limited, though ours is
 
-    def gflops(self, name: str) -> float:
-        """GFLOP/s of the unpadded problem in the median call."""
-        return self.flops / statistics.median(self.seconds[name]) / 1e9
+    def median(self, name: str) -> float:
+        """Seconds of the median round."""
+        return statistics.median(self.seconds[name])
 
     def spread(self, name: str) -> float:
-        """Half of the interquartile range, relative to the median."""
+        """Half of the interquartile range of the rounds, relative to the median."""
         seconds = self.seconds[name]
         if len(seconds) < 2:
             return 0.0
         first, median, third = statistics.quantiles(seconds, n=4, method="inclusive")
         return (third - first) / 2 / median
 
+
+@dataclass(frozen=True)
+class LayerResult(Result):
+    """One pass of one layer, and the peak of the machine measured in the same rounds."""
+
+    net: str
+    layer: str
+    flops: int
+    peaks: list[float]
+    not_limited: Sequence[str] = ()  # rivals that use a higher instruction set than we may
+
+    def gflops(self, name: str) -> float:
+        """GFLOP/s of the unpadded problem."""
+        return self.flops / self.median(name) / 1e9
+
+    def share_of_peak(self, name: str) -> float:
+        """GFLOP/s relative to those of bare multiply-adds in registers, in the best round."""
+        return self.gflops(name) / max(self.peaks)
+
     @property
     def ours(self) -> str:
         """The contestant that speaks for us: with prepared weights, where that was timed."""
         return PREPARED if PREPARED in self.seconds else FUNCTION
-
-    @property
-    def share_of_peak(self) -> float:
-        """Our share of what the measured multiply-adds in registers reach."""
-        return self.gflops(self.ours) / self.fma_peak_gflops
 
     @property
     def ratios(self) -> dict[str, float]:
@@ -59,14 +69,14 @@ class Result:
         """
         counterparts = {True: self.ours, False: FUNCTION}
         return {
-            name: self.gflops(counterparts[RIVALS[name].prepares_weights]) / self.gflops(name)
+            name: self.median(name) / self.median(counterparts[RIVALS[name].prepares_weights])
             for name in self.seconds
             if name in RIVALS and name not in self.not_limited
         }
 
     @property
     def best_rival(self) -> str | None:
-        """The rival that is hardest to beat, None where no rival has this problem."""
+        """The rival that is hardest to beat; None where no rival has this problem."""
         return min(self.ratios, key=self.ratios.__getitem__, default=None)
 
     @property
@@ -75,24 +85,41 @@ class Result:
         return min(self.ratios.values(), default=None)
 
 
-def write_json(path: str, settings: dict, details: dict, left_out: list, results: list) -> None:
-    """Write the settings, the machine, the libraries and all timings."""
-    document = {
-        "settings": settings,
+@dataclass(frozen=True)
+class NetworkResult(Result):
+    """Inference or a training step of one network."""
+
+    net: str
+    task: str
+    batch: int
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """How many times faster we are than each rival."""
+        ours = self.median(FUNCTION)
+        return {name: self.median(name) / ours for name in self.seconds if name != FUNCTION}
+
+
+def write_json(benchmark: str, options: Namespace, contest, results: Sequence[Result]) -> None:
+    """Write the settings, the machine, the libraries, and a line for each result."""
+    paths = {"json", "rivals_python"}
+    head = {
+        "benchmark": benchmark,
+        "settings": {name: value for name, value in vars(options).items() if name not in paths},
         "machine": machine(),
-        "contestants": details,
-        "left_out": left_out,
-        "results": [
-            vars(result)
-            | {
-                "gflops": {name: result.gflops(name) for name in result.seconds},
-                "best_rival": result.best_rival,
-                "ratio": result.ratio,
-            }
-            for result in results
-        ],
+        "contestants": contest.details,
+        "left_out": contest.left_out,
     }
-    Path(path).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    rows = ",\n".join(json.dumps(asdict(result)) for result in results)
+    text = json.dumps(head, indent=1).removesuffix("\n}") + f',\n "results": [\n{rows}\n ]\n}}\n'
+    Path(options.json).write_text(text, encoding="utf-8")
+
+
+def read_json(path: str) -> dict:
+    """Read what ``write_json`` wrote, with the results as objects."""
+    document = json.loads(Path(path).read_text(encoding="utf-8"))
+    kind = {"layers": LayerResult, "networks": NetworkResult}[document["benchmark"]]
+    return document | {"results": [kind(**result) for result in document["results"]]}
 
 
 def machine() -> dict:

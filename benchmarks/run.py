@@ -8,15 +8,13 @@ turns, so that a change of the machine's speed meets all of them. See benchmarks
 from __future__ import annotations
 
 import argparse
-import sys
-from contextlib import ExitStack
 
 import report
-from contestants import OURS, RIVALS, Unsupported
+from contest import Contest, add_options, choose_rivals, positive
+from contestants import OURS, RIVALS
 from problem import PASSES, Problem, expectation
-from results import FUNCTION, Result, write_json
+from results import FUNCTION, LayerResult, write_json
 from shapes import CONVOLUTIONS
-from worker import ISA_LIMITS, Worker, wait_until_idle
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -24,31 +22,11 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--net", choices=[*CONVOLUTIONS, "all"], default="resnet50")
     parser.add_argument("--layer", default="", metavar="SUBSTRING", help="only layers named so")
-    parser.add_argument("--batch", type=int, default=1, metavar="N", help="images in a batch")
-    parser.add_argument("--threads", type=int, default=1, metavar="T")
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images in a batch")
     parser.add_argument("--pass", dest="direction", choices=PASSES, default="forward")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    parser.add_argument(
-        "--rivals", default="numpy", metavar="NAME,...", help=f"among {', '.join(RIVALS)}"
-    )
-    parser.add_argument(
-        "--rivals-python",
-        default=sys.executable,
-        metavar="PATH",
-        help="the interpreter that has them installed (this one)",
-    )
-    parser.add_argument("--isa", choices=ISA_LIMITS, help="the highest instruction set to use")
-    parser.add_argument("--rounds", type=int, default=5, metavar="R", help="turns of each one")
-    parser.add_argument("--json", metavar="FILE", help="write settings, machine and all timings")
-    options = parser.parse_args(arguments)
-    for name in ("batch", "threads", "rounds"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
-    options.rivals = options.rivals.split(",")
-    for name in options.rivals:
-        if name not in RIVALS:
-            parser.error(f"--rivals must be among {', '.join(RIVALS)}, got {name}")
-    return options
+    add_options(parser, RIVALS, default="numpy")
+    return parser.parse_args(arguments)
 
 
 def choose_problems(options: argparse.Namespace) -> list[tuple[str, Problem]]:
@@ -62,67 +40,17 @@ def choose_problems(options: argparse.Namespace) -> list[tuple[str, Problem]]:
     ]
 
 
-class LeftOut:
-    """Who could not take part in what, and why; says each reason once."""
-
-    def __init__(self) -> None:
-        self.reasons: list[str] = []
-
-    def add(self, name: str, reason: Unsupported) -> None:
-        """Print a new reason."""
-        line = f"{name} is left out: {reason}"
-        if line not in self.reasons:
-            self.reasons.append(line)
-            print(line, flush=True)
-
-
-def start_workers(
-    stack: ExitStack, options: argparse.Namespace, left_out: LeftOut
-) -> tuple[list[Worker], dict[str, dict[str, str]]]:
-    """Start the contestants that are installed; return them with what they say of themselves."""
-    workers, details = [], {}
-    for name in [*OURS, *options.rivals]:
-        python = sys.executable if name in OURS else options.rivals_python
-        worker = stack.enter_context(Worker(name, options.threads, python, options.isa))
-        try:
-            details[name] = worker.load()
-        except Unsupported as reason:
-            left_out.add(name, reason)
-        else:
-            workers.append(worker)
-    return workers, details
-
-
-def print_details(details: dict[str, dict[str, str]]) -> None:
-    """Print what the contestants say of themselves, once where several say the same."""
-    names: dict[str, list[str]] = {}
-    for name, description in details.items():
-        line = ", ".join(f"{key} {value}" for key, value in description.items())
-        names.setdefault(line, []).append(name)
-    for line in names:
-        print(f"{', '.join(names[line])}: {line}")
-
-
-def measure(
-    problem: Problem, workers: list[Worker], rounds: int, left_out: LeftOut
-) -> dict[str, list[float]]:
-    """Check every contestant's result, then time them in turns; return the seconds of each."""
-    expected = expectation(problem)
-    wait_until_idle()
-    able = []
-    for worker in workers:
-        try:
-            samples = worker.prepare(problem, expected.samples)
-        except Unsupported as reason:
-            left_out.add(worker.name, reason)
-        else:
-            expected.check(samples, f"{worker.name}, {problem.shape.name}")
-            able.append(worker)
-    seconds = {worker.name: [] for worker in able}
+def measure(net: str, problem: Problem, contest: Contest, rounds: int) -> LayerResult:
+    """Time the contestants in turns, and with them the peak of the machine."""
+    able = contest.prepare(problem, expectation(problem))
+    ours = next(worker for worker in able if worker.name == FUNCTION)
+    peaks, seconds = [], {worker.name: [] for worker in able}
     for _ in range(rounds):
+        peaks.append(ours.fma_peak(problem.dtype))
         for worker in able:
-            seconds[worker.name] += worker.time()
-    return seconds
+            seconds[worker.name].append(worker.time())
+    shape = problem.shape
+    return LayerResult(seconds, net, shape.name, problem.flops, peaks, contest.not_limited)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -131,32 +59,20 @@ def main(arguments: list[str] | None = None) -> None:
     problems = choose_problems(options)
     if not problems:
         raise SystemExit(f"no layer of {options.net} has {options.layer!r} in its name")
-    left_out = LeftOut()
-    with ExitStack() as stack:
-        workers, details = start_workers(stack, options, left_out)
-        print_details(details)
-        not_limited = tuple(n for n in details if options.isa and details[n]["isa_limit"] == "none")
-        for name in not_limited:
-            print(f"{name} cannot be limited to {options.isa} and does not count for the ratio")
-        limit = f", at most {options.isa}" if options.isa else ""
+    with Contest(OURS, choose_rivals(options, RIVALS), options) as contest:
+        contest.print_details()
         print(
-            f"{options.direction}, {options.dtype}, batch {options.batch}, "
-            f"threads {options.threads}{limit}; GFLOP/s in the median call"
+            f"{options.direction}, {options.dtype}, batch {options.batch}, threads "
+            f"{options.threads}; GFLOP/s"
         )
-        names = [worker.name for worker in workers]
-        print(report.header(names), flush=True)
-        ours = next(worker for worker in workers if worker.name == FUNCTION)
+        print(report.header(contest.names), flush=True)
         results = []
         for net, problem in problems:
-            peak = ours.fma_peak(options.dtype, options.threads)
-            seconds = measure(problem, workers, options.rounds, left_out)
-            shape = problem.shape
-            result = Result(net, shape.name, shape.count, problem.flops, peak, seconds, not_limited)
-            results.append(result)
-            print(report.row(names, result), flush=True)
-        print(report.footer(names, results))
+            results.append(measure(net, problem, contest, options.rounds))
+            print(report.row(contest.names, results[-1]), flush=True)
+        print(report.footer(contest.names, results))
     if options.json:
-        write_json(options.json, vars(options), details, left_out.reasons, results)
+        write_json("layers", options, contest, results)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,15 @@ class Conv2dShape:
         return 2 * self.out_channels * (self.in_channels // self.groups) * taps
 
     @property
+    def kind(self) -> str:
+        """What decides how a library computes the layer."""
+        if self.groups == self.in_channels > 1:
+            return "depthwise"
+        if (*self.kernel_size, *self.stride, *self.dilation) == (3, 3, 1, 1, 1, 1):
+            return "3x3 stride 1"
+        return "other"
+
+    @property
     def symmetric_padding(self) -> Pair | None:
         """The padding of both sides, in height and width, that gives the same output.
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import pickle
+import statistics
 import subprocess
 import sys
 from time import perf_counter, process_time, sleep
 
 import numpy as np
 
-from contestants import CONTESTANTS, Unsupported
-from problem import Problem
+from contestants import Unsupported
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -45,7 +45,7 @@ SECONDS_A_ROUND = 0.1  # short layers are called again and again for this long
 
 # Between two parallel regions the threads of most libraries wait actively, for up to some 0.1 s.
 # They are left to it, since that makes the next call faster; but it must not slow another one down.
-IDLE_SHARE = 0.05  # of one core's time, a tenth of which goes into looking
+IDLE_SHARE = 0.05  # of the time of one core
 IDLE_SECONDS = 0.01
 BUSY_AT_MOST = 10.0
 
@@ -65,9 +65,14 @@ class Worker:
     """A running contestant; use it as a context manager."""
 
     def __init__(
-        self, name: str, threads: int, python: str = sys.executable, isa: str | None = None
+        self,
+        name: str,
+        contestant: type,
+        threads: int,
+        python: str = sys.executable,
+        isa: str | None = None,
     ) -> None:
-        self.name, self.threads = name, threads
+        self.name, self.contestant, self.threads = name, contestant, threads
         variables = dict.fromkeys(THREAD_VARIABLES, str(threads)) | ISA_LIMITS.get(isa, {})
         self.process = subprocess.Popen(
             [python, __file__],
@@ -94,9 +99,9 @@ class Worker:
         Unsupported
             If the library is not installed.
         """
-        return self._call("load", self.name, self.threads)
+        return self._call("load", self.contestant, self.threads)
 
-    def prepare(self, problem: Problem, samples: tuple[tuple, ...]) -> list[np.ndarray]:
+    def prepare(self, problem, samples: tuple) -> list[np.ndarray]:
         """Compute the problem once; return the samples of the result.
 
         Raises
@@ -106,13 +111,13 @@ class Worker:
         """
         return self._call("prepare", problem, samples)
 
-    def time(self) -> list[float]:
-        """Time one round of the prepared problem; return the seconds of each call."""
+    def time(self) -> float:
+        """Time one round of the prepared problem; return the seconds of its median call."""
         return self._call("time")
 
-    def fma_peak(self, dtype: str, threads: int) -> float:
-        """Measure the GFLOP/s of bare multiply-adds in registers."""
-        return self._call("fma_peak", dtype, threads)
+    def fma_peak(self, dtype: str) -> float:
+        """Measure the GFLOP/s of bare multiply-adds in registers, on all threads."""
+        return self._call("fma_peak", dtype, self.threads)
 
     def _call(self, method: str, *arguments):
         try:
@@ -129,10 +134,10 @@ class Worker:
 class Service:
     """The methods that a ``Worker`` calls, in the process of the contestant."""
 
-    def load(self, name: str, threads: int) -> dict[str, str]:
+    def load(self, contestant: type, threads: int) -> dict[str, str]:
         """See ``Worker.load``."""
         try:
-            self.contestant = CONTESTANTS[name](threads)
+            self.contestant = contestant(threads)
         except ModuleNotFoundError as error:
             raise Unsupported(f"not installed: {error}") from None
         limits = [
@@ -140,9 +145,9 @@ class Service:
             for variable in self.contestant.isa_variables
             if variable in os.environ
         ]
-        return self.contestant.details | {"isa_limit": " ".join(limits) or "none"}
+        return self.contestant.details | {"isa_limit": " ".join(limits)}
 
-    def prepare(self, problem: Problem, samples: tuple[tuple, ...]) -> list[np.ndarray]:
+    def prepare(self, problem, samples: tuple) -> list[np.ndarray]:
         """See ``Worker.prepare``."""
         self.compute = None  # the arrays of the previous problem go before the next are made
         self.compute = self.contestant.prepare(problem)
@@ -151,7 +156,7 @@ class Service:
             raise TypeError(f"result of dtype {result.dtype}, expected {problem.dtype}")
         return [result[sample] for sample in samples]
 
-    def time(self) -> list[float]:
+    def time(self) -> float:
         """See ``Worker.time``."""
         self.compute()  # wakes the threads and warms the caches after the wait
         seconds = []
@@ -160,7 +165,7 @@ class Service:
             start = perf_counter()
             self.compute()
             seconds.append(perf_counter() - start)
-        return seconds
+        return statistics.median(seconds)
 
     def fma_peak(self, dtype: str, threads: int) -> float:
         """See ``Worker.fma_peak``."""

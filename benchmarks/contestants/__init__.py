@@ -20,6 +20,5 @@ RIVALS: dict[str, type[Contestant]] = {
     "onnxruntime": OnnxRuntime,
     "openvino": OpenVino,
 }
-CONTESTANTS = OURS | RIVALS
 
-__all__ = ["CONTESTANTS", "OURS", "RIVALS", "Contestant", "Unsupported"]
+__all__ = ["OURS", "RIVALS", "Contestant", "Unsupported"]

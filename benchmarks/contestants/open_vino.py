@@ -27,6 +27,7 @@ class OpenVino(Contestant):
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": "f32",  # else bfloat16 where the CPU has it
             "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,  # the scheduler places the threads, as everybody's
         }
         self.details = {"version": openvino.__version__}
 

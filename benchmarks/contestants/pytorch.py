@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,8 @@ class Torch(Contestant):
         self.torch = torch
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision("highest")
-        ExitStack().enter_context(torch.inference_mode())  # for good, in this process
+        self.mode = torch.inference_mode()
+        self.mode.__enter__()  # for good, since a with statement in each call would be timed too
         self.details = {
             "version": str(torch.__version__),  # a class of its own, which needs torch to unpickle
             "capability": torch.backends.cpu.get_cpu_capability(),
@@ -45,10 +45,10 @@ class Torch(Contestant):
             return lambda: conv2d(x, weight, None, *geometry)
         dy = self._tensor(problem.output_gradients())
         geometry = (shape.stride, padding, shape.dilation, False, (0, 0), shape.groups)
-        wanted = [problem.direction == name for name in ("backward_data", "backward_weights")]
+        which = ("backward_data", "backward_weights").index(problem.direction)
+        wanted = [which == 0, which == 1, False]  # of the input, the weight, the bias
         backward = self.torch.ops.aten.convolution_backward.default
-        which = wanted.index(True)
-        return lambda: backward(dy, x, weight, None, *geometry, [*wanted, False])[which]
+        return lambda: backward(dy, x, weight, None, *geometry, wanted)[which]
 
     def as_array(self, result: Any) -> np.ndarray:
         """View the tensor as an array."""

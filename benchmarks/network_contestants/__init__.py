@@ -1,0 +1,18 @@
+"""The contestants of ``networks.py``: each builds the networks with one library.
+
+They are contestants as in ``contestants``, but the function to time returns a list of arrays: the
+scores, or the loss and the gradients in the order of the layers.
+"""
+
+from network_contestants.ours import ConvoltNetwork
+from network_contestants.pytorch import TorchChannelsLastNetwork, TorchNetwork
+from network_contestants.textbook import TextbookNetwork
+
+OURS: dict[str, type] = {"convolt": ConvoltNetwork}
+RIVALS: dict[str, type] = {
+    "textbook": TextbookNetwork,
+    "torch": TorchNetwork,
+    "torch-channels-last": TorchChannelsLastNetwork,
+}
+
+__all__ = ["OURS", "RIVALS"]

@@ -28,7 +28,8 @@ WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
                          const Im2colView& view) {
   // Enough tasks for many threads, few enough that the partial sums stay small.
   constexpr int64_t kTasks = 16;
-  constexpr int64_t kBlocksOfA = 4;  // B is packed anew for each tile of rows: make them tall
+  constexpr int64_t kLeastChunks = 4;  // so that adding the partial sums costs little
+  constexpr int64_t kBlocksOfA = 4;    // B is packed anew for each tile of rows: make them tall
   WeightsPlan plan = {
       p.group_out_channels(), view.rows(), ColumnBlocks(view, kernels.kc, 8), 0, 0, 0, 0, 0, 0};
   plan.rows_per_tile = round_up(even_block(plan.m, kBlocksOfA * kernels.mc), kernels.mr);
@@ -36,10 +37,18 @@ WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
   plan.columns_per_tile = round_up(even_block(plan.n, kernels.nc), kernels.nr);
   plan.column_tiles = ceil_div(plan.n, plan.columns_per_tile);
   const int64_t wanted = ceil_div(kTasks, plan.tiles() * p.groups);
-  plan.chunks_per_split = ceil_div(plan.chunks.count, wanted);
+  plan.chunks_per_split =
+      std::max(ceil_div(plan.chunks.count, wanted), std::min(kLeastChunks, plan.chunks.count));
   plan.splits = ceil_div(plan.chunks.count, plan.chunks_per_split);
   return plan;
 }
+
+// Planes of pixels, of dy or of x.
+template <typename T>
+struct Planes {
+  const T* data;  // of the first plane in image 0
+  int64_t pitch, batch_stride;
+};
 
 template <typename T>
 class WeightsWorker {
@@ -47,6 +56,7 @@ class WeightsWorker {
   WeightsWorker(const KernelTable<T>& kernels, const Im2colView& view, const WeightsPlan& plan,
                 Slicer& scratch)
       : kernels_(kernels),
+        view_(view),
         plan_(plan),
         row_pitch_(plan.chunks.size + kernels.nr),
         pixels_(view, plan.chunks, plan.chunks.size, scratch) {
@@ -71,13 +81,20 @@ class WeightsWorker {
     }
     for (int64_t i = 0; i <= panels; ++i) first_run_[i] = i;
 
+    const Planes<T> channels_of_dy = {dy, p.out_pixels(), p.out_channels * p.out_pixels()};
     const int64_t begin = split * plan_.chunks_per_split;
     const int64_t end = std::min(begin + plan_.chunks_per_split, plan_.chunks.count);
     for (int64_t chunk = begin; chunk < end && !stop_requested(); ++chunk) {
       const int64_t pixels = plan_.chunks.columns(chunk);
       pixels_.prepare(plan_.chunks.first(chunk), pixels);
-      pack_dy(p, dy + row * p.out_pixels(), plan_.chunks.first(chunk), pixels, rows);
-      pack_columns(x, column, columns, pixels);
+      pack_planes(channels_of_dy, row, rows, plan_.chunks.first(chunk), pixels, kernels_.mr,
+                  packed_a_);
+      if (view_.is_plain()) {
+        pack_planes({x, view_.channel_stride, view_.batch_stride}, column, columns,
+                    plan_.chunks.first(chunk), pixels, kernels_.nr, packed_b_);
+      } else {
+        pack_columns(x, column, columns, pixels);
+      }
       for (int64_t r = 0; r < rows; r += kernels_.mc) {
         const PackedBlocks<T> blocks = {packed_a_ + r * pixels,
                                         std::min(kernels_.mc, rows - r),
@@ -93,27 +110,32 @@ class WeightsWorker {
   }
 
  private:
-  // Panels of MR channels of dy: packed_a[row panel][pixel][row].
-  void pack_dy(const Conv2dProblem& p, const T* dy, int64_t first, int64_t pixels, int64_t rows) {
-    for_each_run(first, pixels, pixels, p.out_pixels(),
+  // Panels of `width` planes: packed[panel][pixel][plane].
+  void pack_planes(const Planes<T>& planes, int64_t plane, int64_t count, int64_t first,
+                   int64_t pixels, int64_t width, T* packed) {
+    const int64_t ragged = count % width;
+    if (ragged != 0 && width == kernels_.nr)
+      clear_panel(packed + (count - ragged) * pixels, pixels);
+    for_each_run(first, pixels, pixels, view_.grid_h * view_.grid_w,
                  [&](int64_t, int64_t pixel, int64_t image, int64_t offset, int64_t length) {
-                   const T* const src = dy + image * p.out_channels * p.out_pixels() + offset;
-                   for (int64_t r = 0; r < rows; r += kernels_.mr) {
-                     kernels_.interleave_rows(src + r * p.out_pixels(), p.out_pixels(),
-                                              std::min(kernels_.mr, rows - r), length,
-                                              packed_a_ + r * pixels + pixel * kernels_.mr,
-                                              kernels_.mr, kernels_.mr * p.out_pixels());
+                   const T* const src =
+                       planes.data + plane * planes.pitch + image * planes.batch_stride + offset;
+                   for (int64_t i = 0; i < count; i += width) {
+                     kernels_.interleave_rows(
+                         src + i * planes.pitch, planes.pitch, std::min(width, count - i), length,
+                         packed + i * pixels + pixel * width, width, width * planes.pitch);
                    }
                  });
   }
+
+  // As in GemmWorker: no denormals in the lanes beyond.
+  void clear_panel(T* panel, int64_t pixels) { std::fill_n(panel, pixels * kernels_.nr, T{0}); }
 
   // Panels of NR taps: gathered as rows of pixels, then turned.
   void pack_columns(const T* x, int64_t column, int64_t columns, int64_t pixels) {
     for (int64_t j = 0; j < columns; j += kernels_.nr) {
       const int64_t count = std::min(kernels_.nr, columns - j);
-      if (count < kernels_.nr) {  // as in GemmWorker: no denormals in the lanes beyond
-        std::fill_n(packed_b_ + j * pixels, pixels * kernels_.nr, T{0});
-      }
+      if (count < kernels_.nr) clear_panel(packed_b_ + j * pixels, pixels);
       pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_, 0, row_pitch_);
       kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
                                kernels_.nr, 0);
@@ -121,6 +143,7 @@ class WeightsWorker {
   }
 
   const KernelTable<T>& kernels_;
+  const Im2colView& view_;
   const WeightsPlan& plan_;
   int64_t row_pitch_;
   ColumnBlock pixels_;

@@ -123,7 +123,7 @@ class WeightsWorker {
                    for (int64_t i = 0; i < count; i += width) {
                      kernels_.interleave_rows(
                          src + i * planes.pitch, planes.pitch, std::min(width, count - i), length,
-                         packed + i * pixels + pixel * width, width, width * planes.pitch);
+                         packed + i * pixels + pixel * width, width, length);
                    }
                  });
   }

@@ -25,30 +25,33 @@ void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int
 }
 
 template <typename T>
-void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
+void macro_kernel(const KernelTable<T>& kernels, const GemmBlocks<T>& blocks,
                   const TileTarget<T>& target, const Epilogue<T>& epilogue, T* tile) {
   const Epilogue<T> plain = {nullptr, false, false};
-  const T* b = blocks.b;
-  for (int64_t p = 0; p < blocks.panels; ++p, b += blocks.panel_pitch) {
+  const bool in_place = blocks.lda != 0;
+  const GemmMicrokernel<T>* const microkernels =
+      in_place ? kernels.gemm_microkernels_in_place : kernels.gemm_microkernels;
+  for (int64_t p = 0; p < blocks.panels; ++p) {
     const PixelRun* const begin = target.runs + target.first_run[p];
     const PixelRun* const end = target.runs + target.first_run[p + 1];
     const int64_t columns = (end - 1)->column + (end - 1)->length;
     const GemmMicrokernel<T>* const tiles =
-        kernels.gemm_microkernels + (ceil_div(columns, kernels.lanes) - 1) * kernels.mr;
+        microkernels + (ceil_div(columns, kernels.lanes) - 1) * kernels.mr;
+    TileOperands<T> operands = {nullptr, blocks.lda, blocks.b[p].data, blocks.b[p].pitch};
     const bool direct =
         target.x_stride == 1 && begin->length == columns && columns % kernels.lanes == 0;
     for (int64_t row = 0; row < blocks.rows; row += kernels.mr) {
       const int64_t used = std::min(kernels.mr, blocks.rows - row);
       const GemmMicrokernel<T> microkernel = tiles[used - 1];
-      const T* const a = blocks.a + row * blocks.kc;
+      operands.a = blocks.a + row * (in_place ? blocks.lda : blocks.kc);
       TileTarget<T> rows = target;
       rows.c += row * target.row_stride;
       Epilogue<T> own = epilogue;
       if (own.bias != nullptr) own.bias += row;
       if (direct) {
-        microkernel(blocks.kc, a, b, rows.c + begin->source, target.row_stride, own);
+        microkernel(blocks.kc, operands, rows.c + begin->source, target.row_stride, own);
       } else {
-        microkernel(blocks.kc, a, b, tile, kernels.nr, plain);
+        microkernel(blocks.kc, operands, tile, kernels.nr, plain);
         kernels.store_tile(tile, kernels.nr, used, rows, p, own);
       }
     }
@@ -57,20 +60,50 @@ void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
 
 template <typename T>
 GemmWorker<T>::GemmWorker(const KernelTable<T>& kernels, const Im2colView& view,
-                          const ColumnBlocks& blocks, const WeightView<T>& a, bool packs_a,
+                          const ColumnBlocks& blocks, const WeightView<T>& a, OperandA operand,
                           Slicer& scratch)
     : kernels_(kernels),
+      operand_(operand),
       kc_(even_block(a.columns(), kernels.kc)),
       panel_pitch_(kc_ * kernels.nr + kernels.nr),  // the slack of gather_taps
       columns_(view, blocks, kernels.nr, scratch) {
   const int64_t panels = ceil_div(blocks.size, kernels.nr);
   padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, blocks, kernels.nr));
   packed_b_ = scratch.take<T>(panels * panel_pitch_);
-  packed_a_ =
-      scratch.take<T>(packs_a ? std::min(kernels.mc, round_up(a.rows, kernels.mr)) * kc_ : 0);
+  panels_ = scratch.take<PanelOfB<T>>(panels);
+  packed_a_ = scratch.take<T>(operand == OperandA::kPackedByTask
+                                  ? std::min(kernels.mc, round_up(a.rows, kernels.mr)) * kc_
+                                  : 0);
   tile_ = scratch.take<T>(kernels.mr * kernels.nr);
   store_runs_ = scratch.take<PixelRun>(panels + blocks.size / view.grid_w + 2);
   first_store_run_ = scratch.take<int64_t>(panels + 1);
+}
+
+// Packs what cannot be read where it lies, and says where each panel is.
+template <typename T>
+void GemmWorker<T>::pack_panels(const GemmProblem<T>& problem, int64_t k_begin, int64_t k_count,
+                                int64_t row_count) {
+  // Read in place, a panel is a line or two from each of kc planes, and too spread out for the
+  // first level of the cache to hold it from tile to tile; packed, it costs a store for each load.
+  constexpr int64_t kMostTiles = 3;
+  const int64_t panels = columns_.panel_count();
+  const bool in_place = row_count <= kMostTiles * kernels_.mr;
+  int64_t first_packed = 0;
+  for (int64_t p = 0; p <= panels; ++p) {
+    const PanelOfB<T> plane = in_place && p < panels
+                                  ? columns_.panel_in_place(kernels_, problem.image, k_begin, p)
+                                  : PanelOfB<T>{nullptr, 0};
+    if (plane.data == nullptr && p < panels) {
+      panels_[p] = {packed_b_ + p * panel_pitch_, kernels_.nr};
+      continue;
+    }
+    if (first_packed < p) {
+      columns_.pack(kernels_, problem.image, k_begin, k_begin + k_count, padded_, packed_b_,
+                    {panel_pitch_, kernels_.nr, first_packed, p});
+    }
+    first_packed = p + 1;
+    if (p < panels) panels_[p] = plane;
+  }
 }
 
 template <typename T>
@@ -88,18 +121,22 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
       T* const ragged = packed_b_ + (columns_.panel_count() - 1) * panel_pitch_;
       std::fill_n(ragged, k_count * kernels_.nr, T{0});
     }
-    columns_.pack(kernels_, problem.image, k_begin, k_begin + k_count, padded_, packed_b_,
-                  panel_pitch_, kernels_.nr);
+    pack_panels(problem, k_begin, k_count, row_end - row_begin);
     for (int64_t row = row_begin; row < row_end && !stop_requested(); row += kernels_.mc) {
       const int64_t rows = std::min(kernels_.mc, row_end - row);
-      const T* a = packed_a_;
-      if (problem.packed_a.data != nullptr) {
-        a = problem.packed_a.panel(problem.a, k_begin, k_count, row);
-      } else {
-        problem.a.pack(kernels_, kernels_.mr, row, row + rows, k_begin, k_count, packed_a_);
+      GemmBlocks<T> blocks = {packed_a_, 0, rows, panels_, columns_.panel_count(), k_count};
+      switch (operand_) {
+        case OperandA::kPrepacked:
+          blocks.a = problem.packed_a.panel(problem.a, k_begin, k_count, row);
+          break;
+        case OperandA::kPackedByTask:
+          problem.a.pack(kernels_, kernels_.mr, row, row + rows, k_begin, k_count, packed_a_);
+          break;
+        case OperandA::kInPlace:
+          blocks.a = problem.a.data + row * problem.a.row_stride + k_begin;
+          blocks.lda = problem.a.row_stride;
+          break;
       }
-      const PackedBlocks<T> blocks = {a,      rows, packed_b_, columns_.panel_count(), panel_pitch_,
-                                      k_count};
       const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride - problem.c.origin,
                                     problem.c.row_stride, problem.c.x_stride, store_runs_,
                                     first_store_run_};
@@ -118,9 +155,9 @@ template void find_store_runs(const OutputGrid<float>&, int64_t, int64_t, int64_
                               int64_t*);
 template void find_store_runs(const OutputGrid<double>&, int64_t, int64_t, int64_t, PixelRun*,
                               int64_t*);
-template void macro_kernel(const KernelTable<float>&, const PackedBlocks<float>&,
+template void macro_kernel(const KernelTable<float>&, const GemmBlocks<float>&,
                            const TileTarget<float>&, const Epilogue<float>&, float*);
-template void macro_kernel(const KernelTable<double>&, const PackedBlocks<double>&,
+template void macro_kernel(const KernelTable<double>&, const GemmBlocks<double>&,
                            const TileTarget<double>&, const Epilogue<double>&, double*);
 
 }  // namespace convolt

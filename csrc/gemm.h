@@ -23,7 +23,7 @@ struct OutputGrid {
 };
 
 // C = A B + bias, then the activation. `packed_a` holds all of A where many tasks share it; empty
-// where each task packs what it needs.
+// where each task packs what it needs, or reads it in place.
 template <typename T>
 struct GemmProblem {
   WeightView<T> a;
@@ -39,42 +39,60 @@ template <typename T>
 void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int64_t panel_width,
                      PixelRun* runs, int64_t* first_run);
 
+// What a task does with A.
+enum class OperandA { kPrepacked, kPackedByTask, kInPlace };
+
+// Whether the micro-kernel can broadcast A from where it lies: rows that are consecutive in k, and
+// not all of a tile in the same set of the first level of the cache (lines 4 KiB apart share one).
+template <typename T>
+bool rows_in_reach(const KernelTable<T>& kernels, int64_t row_stride) {
+  constexpr int64_t kWayBytes = 4096;
+  constexpr int64_t kWays = 8;
+  return kernels.mr <= kWays || row_stride * static_cast<int64_t>(sizeof(T)) % kWayBytes != 0;
+}
+
 // What one thread needs: reused for each of its tasks.
 template <typename T>
 class GemmWorker {
  public:
   GemmWorker(const KernelTable<T>& kernels, const Im2colView& view, const ColumnBlocks& blocks,
-             const WeightView<T>& a, bool packs_a, Slicer& scratch);
+             const WeightView<T>& a, OperandA operand, Slicer& scratch);
   // One block of columns, and the rows [row_begin, row_end) of A, multiples of MR: one task.
   void run(const GemmProblem<T>& problem, int64_t first_column, int64_t columns, int64_t row_begin,
            int64_t row_end);
 
  private:
+  void pack_panels(const GemmProblem<T>& problem, int64_t k_begin, int64_t k_count,
+                   int64_t row_count);
+
   const KernelTable<T>& kernels_;
+  OperandA operand_;
   int64_t kc_, panel_pitch_;
   ColumnBlock columns_;
   T* padded_;
   T* packed_b_;
+  PanelOfB<T>* panels_;
   T* packed_a_;
   T* tile_;
   PixelRun* store_runs_;
   int64_t* first_store_run_;
 };
 
-// The packed blocks that the inner loops multiply: `rows` rows of A, `panels` panels of B.
+// The blocks that the inner loops multiply: `rows` rows of A, `panels` panels of B.
 template <typename T>
-struct PackedBlocks {
+struct GemmBlocks {
   const T* a;
+  int64_t lda;  // 0: packed
   int64_t rows;
-  const T* b;
-  int64_t panels, panel_pitch;
+  const PanelOfB<T>* b;
+  int64_t panels;
   int64_t kc;
 };
 
 // The inner loops, JR over panels of B and IR over panels of A, and the stores of their tiles.
 // `tile` is scratch for one.
 template <typename T>
-void macro_kernel(const KernelTable<T>& kernels, const PackedBlocks<T>& blocks,
+void macro_kernel(const KernelTable<T>& kernels, const GemmBlocks<T>& blocks,
                   const TileTarget<T>& target, const Epilogue<T>& epilogue, T* tile);
 
 }  // namespace convolt

@@ -14,7 +14,7 @@ struct GemmPlan {
   int threads;
   ColumnBlocks blocks;
   int64_t rows_per_task, row_parts;
-  bool prepack_a;
+  OperandA operand;
 
   int64_t tasks(int64_t groups) const { return groups * blocks.count * row_parts; }
 };
@@ -35,14 +35,25 @@ GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
     const int64_t even = ceil_div(columns * gemm.groups, kTasksPerThread * threads);
     width = std::min(width, std::max(even, kLeastPanels * kernels.nr));
   }
-  GemmPlan result = {threads, ColumnBlocks(gemm.view, width, kernels.nr), 0, 1, false};
+  GemmPlan result = {threads, ColumnBlocks(gemm.view, width, kernels.nr), 0, 1,
+                     OperandA::kPrepacked};
   const int64_t tasks = std::max<int64_t>(result.blocks.count * gemm.groups, 1);
   if (tasks < threads) result.row_parts = ceil_div(threads, tasks);
   result.rows_per_task =
       std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
   result.row_parts = ceil_div(a.rows, result.rows_per_task);
-  result.prepack_a = gemm.first.packed_a.data == nullptr && result.blocks.count > kMostPackings;
+  if (gemm.first.packed_a.data == nullptr && result.blocks.count <= kMostPackings) {
+    result.operand = a.rows_are_consecutive() && rows_in_reach(kernels, a.row_stride)
+                         ? OperandA::kInPlace
+                         : OperandA::kPackedByTask;
+  }
   return result;
+}
+
+// Whether A has yet to be packed before the tasks begin.
+template <typename T>
+bool packs_first(const GroupedGemm<T>& gemm, const GemmPlan& plan) {
+  return plan.operand == OperandA::kPrepacked && gemm.first.packed_a.data == nullptr;
 }
 
 // The scratch of a run: all of A where it is packed beforehand, then a slice for each thread.
@@ -55,10 +66,10 @@ GemmScratch measure_scratch(const GroupedGemm<T>& gemm, const GemmPlan& plan) {
   const KernelTable<T>& kernels = *gemm.kernels;
   const WeightView<T>& a = gemm.first.a;
   Slicer size;
-  size.take<T>(plan.prepack_a ? gemm.groups * PackedWeight<T>::elements(a, kernels.mr) : 0);
+  size.take<T>(packs_first(gemm, plan) ? gemm.groups * PackedWeight<T>::elements(a, kernels.mr)
+                                       : 0);
   const std::size_t shared = size.used();
-  const bool packs_a = !plan.prepack_a && gemm.first.packed_a.data == nullptr;
-  GemmWorker<T>(kernels, gemm.view, plan.blocks, a, packs_a, size);
+  GemmWorker<T>(kernels, gemm.view, plan.blocks, a, plan.operand, size);
   return {shared, size.used() - shared};
 }
 
@@ -92,19 +103,18 @@ void run_gemm(const GroupedGemm<T>& gemm, std::byte* scratch) {
   const WeightView<T>& a = gemm.first.a;
   const GemmScratch bytes = measure_scratch(gemm, plan);
   GroupedGemm<T> packed = gemm;
-  if (plan.prepack_a) {
+  if (packs_first(gemm, plan)) {
     T* const packed_a = reinterpret_cast<T*>(scratch);
     pack_weights(kernels, a, gemm.groups, gemm.weight_step, kernels.mr, packed_a);
     packed.first.packed_a = {packed_a, kernels.mr};
   }
-  const bool packs_a = packed.first.packed_a.data == nullptr;
 
   parallel_for(plan.tasks(gemm.groups), plan.threads, [&](int64_t task, int thread) {
     const int64_t part = task % plan.row_parts;
     const int64_t block = task / plan.row_parts % plan.blocks.count;
     const int64_t group = task / plan.row_parts / plan.blocks.count;
     Slicer slice(scratch + bytes.shared + bytes.per_thread * static_cast<std::size_t>(thread));
-    GemmWorker<T> worker(kernels, gemm.view, plan.blocks, a, packs_a, slice);
+    GemmWorker<T> worker(kernels, gemm.view, plan.blocks, a, plan.operand, slice);
     const int64_t row = part * plan.rows_per_task;
     worker.run(packed.of_group(group), plan.blocks.first(block), plan.blocks.columns(block), row,
                std::min(a.rows, row + plan.rows_per_task));

@@ -35,14 +35,15 @@ class Im2colWorker {
   void run(ColumnLayout layout, const T* image, int64_t first, int64_t columns, T* col) {
     columns_.prepare(first, columns);
     if (layout == ColumnLayout::kTaps) {
-      columns_.pack(kernels_, image, 0, view_.rows(), padded_, col + first, 0, view_.columns(),
-                    true);
+      columns_.pack(kernels_, image, 0, view_.rows(), padded_, col + first,
+                    {0, view_.columns(), 0, columns_.panel_count(), true});
       return;
     }
     T* const windows = col + first * view_.rows();
     for (int64_t row = 0; row < view_.rows(); row += kBlockRows) {
       const int64_t end = std::min(row + kBlockRows, view_.rows());
-      columns_.pack(kernels_, image, row, end, padded_, rows_, 0, row_pitch_);
+      columns_.pack(kernels_, image, row, end, padded_, rows_,
+                    {0, row_pitch_, 0, columns_.panel_count()});
       kernels_.interleave_rows(rows_, row_pitch_, end - row, columns, windows + row, view_.rows(),
                                0);
     }

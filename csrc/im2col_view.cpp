@@ -218,12 +218,24 @@ void ColumnBlock::prepare(int64_t first, int64_t columns) {
 }
 
 template <typename T>
+PanelOfB<T> ColumnBlock::panel_in_place(const KernelTable<T>& kernels, const T* image, int64_t row,
+                                        int64_t p) const {
+  const PixelRun& run = runs_[first_run_[p]];
+  const bool one_run = first_run_[p + 1] == first_run_[p] + 1;
+  if (!view_.is_plain() || !one_run || run.length % kernels.lanes != 0) return {nullptr, 0};
+  return {image + row * view_.channel_stride + run.source, view_.channel_stride};
+}
+
+template <typename T>
 void ColumnBlock::pack(const KernelTable<T>& kernels, const T* image, int64_t row_begin,
-                       int64_t row_end, T* padded, T* packed, int64_t panel_pitch,
-                       int64_t row_pitch, bool exact) {
+                       int64_t row_end, T* padded, T* packed, const Packing& packing) {
   PixelPanels panels = panels_;
-  panels.panel_pitch = panel_pitch;
-  panels.row_pitch = row_pitch;
+  panels.first_run += packing.first_panel;
+  panels.panels = packing.end_panel - packing.first_panel;
+  panels.panel_pitch = packing.panel_pitch;
+  panels.row_pitch = packing.row_pitch;
+  packed += packing.first_panel * packing.panel_pitch;
+  const int64_t row_pitch = packing.row_pitch;
   if (view_.is_plain()) {
     for (int64_t row = row_begin; row < row_end; row += kPlainRows) {
       kernels.gather_taps_exact(image + row * view_.channel_stride, tap_offsets_,
@@ -233,7 +245,7 @@ void ColumnBlock::pack(const KernelTable<T>& kernels, const T* image, int64_t ro
     return;
   }
   const int64_t taps = view_.taps();
-  const auto gather = exact ? kernels.gather_taps_exact : kernels.gather_taps;
+  const auto gather = packing.exact ? kernels.gather_taps_exact : kernels.gather_taps;
   for (int64_t row = row_begin; row < row_end;) {
     const int64_t channel = row / taps;
     const int64_t tap = row % taps;
@@ -249,9 +261,13 @@ void ColumnBlock::pack(const KernelTable<T>& kernels, const T* image, int64_t ro
   }
 }
 
+template PanelOfB<float> ColumnBlock::panel_in_place(const KernelTable<float>&, const float*,
+                                                     int64_t, int64_t) const;
+template PanelOfB<double> ColumnBlock::panel_in_place(const KernelTable<double>&, const double*,
+                                                      int64_t, int64_t) const;
 template void ColumnBlock::pack(const KernelTable<float>&, const float*, int64_t, int64_t, float*,
-                                float*, int64_t, int64_t, bool);
+                                float*, const Packing&);
 template void ColumnBlock::pack(const KernelTable<double>&, const double*, int64_t, int64_t,
-                                double*, double*, int64_t, int64_t, bool);
+                                double*, double*, const Packing&);
 
 }  // namespace convolt

@@ -34,6 +34,13 @@ struct Im2colView {
   int64_t row_length() const { return is_plain() ? grid_h * grid_w : grid_w; }
 };
 
+// A panel of B where it lies: data[k * pitch + column].
+template <typename T>
+struct PanelOfB {
+  const T* data;  // null: it does not lie so
+  int64_t pitch;
+};
+
 // The columns that forward and backward_weights read from group `g` of x.
 Im2colView forward_view(const Conv2dProblem& p);
 
@@ -65,13 +72,24 @@ class ColumnBlock {
 
   int64_t panel_count() const { return panels_.panels; }
 
-  // Packs rows [row_begin, row_end) of B, panel by panel:
+  // Where the panels [first_panel, end_panel) go:
   //   packed[p * panel_pitch + (row - row_begin) * row_pitch + j]
-  // `padded` is scratch of padded_elements(), the same one until the next prepare(): it keeps the
-  // last channel for the next call. With `exact`, nothing is written past the columns.
+  struct Packing {
+    int64_t panel_pitch, row_pitch;
+    int64_t first_panel, end_panel;
+    bool exact = false;  // nothing is written past the columns
+  };
+
+  // Packs rows [row_begin, row_end) of B, panel by panel. `padded` is scratch of padded_elements(),
+  // the same one until the next prepare(): it keeps the last channel for the next call.
   template <typename T>
   void pack(const KernelTable<T>& kernels, const T* image, int64_t row_begin, int64_t row_end,
-            T* padded, T* packed, int64_t panel_pitch, int64_t row_pitch, bool exact = false);
+            T* padded, T* packed, const Packing& packing);
+
+  // Panel p of the rows from `row` on where it lies in the image as whole vectors, else nothing.
+  template <typename T>
+  PanelOfB<T> panel_in_place(const KernelTable<T>& kernels, const T* image, int64_t row,
+                             int64_t p) const;
 
   // Elements of scratch for one padded channel of any block, the slack of gather_taps included.
   static int64_t padded_elements(const Im2colView& view, const ColumnBlocks& blocks, int64_t slack);

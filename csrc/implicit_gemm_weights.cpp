@@ -48,10 +48,17 @@ template <typename T>
 struct Planes {
   const T* data;  // of the first plane in image 0
   int64_t pitch, batch_stride;
+
+  const T* at(int64_t plane, int64_t pixel, int64_t pixels) const {
+    return data + plane * pitch + pixel / pixels * batch_stride + pixel % pixels;
+  }
 };
 
 template <typename T>
 class WeightsWorker {
+  // Shorter rows of dy gain nothing by being read where they lie.
+  static constexpr int64_t kLeastPixelsInPlace = 128;
+
  public:
   WeightsWorker(const KernelTable<T>& kernels, const Im2colView& view, const WeightsPlan& plan,
                 Slicer& scratch)
@@ -65,6 +72,7 @@ class WeightsWorker {
     rows_ = scratch.take<T>(kernels.nr * row_pitch_);
     packed_a_ = scratch.take<T>(plan.rows_per_tile * plan.chunks.size);
     packed_b_ = scratch.take<T>(plan.columns_per_tile * plan.chunks.size);
+    panels_ = scratch.take<PanelOfB<T>>(panels);
     tile_ = scratch.take<T>(kernels.mr * kernels.nr);
     store_runs_ = scratch.take<PixelRun>(panels);
     first_run_ = scratch.take<int64_t>(panels + 1);
@@ -87,21 +95,32 @@ class WeightsWorker {
     for (int64_t chunk = begin; chunk < end && !stop_requested(); ++chunk) {
       const int64_t pixels = plan_.chunks.columns(chunk);
       pixels_.prepare(plan_.chunks.first(chunk), pixels);
-      pack_planes(channels_of_dy, row, rows, plan_.chunks.first(chunk), pixels, kernels_.mr,
-                  packed_a_);
+      for (int64_t i = 0; i < panels; ++i) {
+        panels_[i] = {packed_b_ + i * kernels_.nr * pixels, kernels_.nr};
+      }
+      const int64_t first = plan_.chunks.first(chunk);
+      const bool in_place = pixels >= kLeastPixelsInPlace &&
+                            first / p.out_pixels() == (first + pixels - 1) / p.out_pixels() &&
+                            rows_in_reach(kernels_, p.out_pixels());
+      const T* a = packed_a_;
+      if (in_place) {
+        a = channels_of_dy.at(row, first, p.out_pixels());
+      } else {
+        pack_planes(channels_of_dy, row, rows, first, pixels, kernels_.mr, packed_a_);
+      }
       if (view_.is_plain()) {
-        pack_planes({x, view_.channel_stride, view_.batch_stride}, column, columns,
-                    plan_.chunks.first(chunk), pixels, kernels_.nr, packed_b_);
+        pack_planes({x, view_.channel_stride, view_.batch_stride}, column, columns, first, pixels,
+                    kernels_.nr, packed_b_);
       } else {
         pack_columns(x, column, columns, pixels);
       }
       for (int64_t r = 0; r < rows; r += kernels_.mc) {
-        const PackedBlocks<T> blocks = {packed_a_ + r * pixels,
-                                        std::min(kernels_.mc, rows - r),
-                                        packed_b_,
-                                        panels,
-                                        kernels_.nr * pixels,
-                                        pixels};
+        const GemmBlocks<T> blocks = {a + r * (in_place ? p.out_pixels() : pixels),
+                                      in_place ? p.out_pixels() : 0,
+                                      std::min(kernels_.mc, rows - r),
+                                      panels_,
+                                      panels,
+                                      pixels};
         const TileTarget<T> target = {dweight + (row + r) * plan_.n + column, plan_.n, 1,
                                       store_runs_, first_run_};
         macro_kernel(kernels_, blocks, target, Epilogue<T>{nullptr, chunk > begin, false}, tile_);
@@ -121,9 +140,9 @@ class WeightsWorker {
                    const T* const src =
                        planes.data + plane * planes.pitch + image * planes.batch_stride + offset;
                    for (int64_t i = 0; i < count; i += width) {
-                     kernels_.interleave_rows(
-                         src + i * planes.pitch, planes.pitch, std::min(width, count - i), length,
-                         packed + i * pixels + pixel * width, width, length);
+                     kernels_.interleave_rows(src + i * planes.pitch, planes.pitch,
+                                              std::min(width, count - i), length,
+                                              packed + i * pixels + pixel * width, width, length);
                    }
                  });
   }
@@ -136,7 +155,8 @@ class WeightsWorker {
     for (int64_t j = 0; j < columns; j += kernels_.nr) {
       const int64_t count = std::min(kernels_.nr, columns - j);
       if (count < kernels_.nr) clear_panel(packed_b_ + j * pixels, pixels);
-      pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_, 0, row_pitch_);
+      pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_,
+                   {0, row_pitch_, 0, pixels_.panel_count()});
       kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
                                kernels_.nr, 0);
     }
@@ -151,6 +171,7 @@ class WeightsWorker {
   T* rows_;
   T* packed_a_;
   T* packed_b_;
+  PanelOfB<T>* panels_;
   T* tile_;
   PixelRun* store_runs_;
   int64_t* first_run_;

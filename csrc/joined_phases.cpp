@@ -18,7 +18,7 @@ struct JoinedPlan {
         row_parts(ceil_div(rows, rows_per_task)),
         row_pitch(round_up(blocks.size, kernels.nr)),
         phase_pitch(rows_per_task * row_pitch),
-        prepacks_a(blocks.count > kMostPackings),
+        operand(blocks.count > kMostPackings ? OperandA::kPrepacked : OperandA::kPackedByTask),
         threads(threads_for(operations(joined))) {}
 
   const KernelTable<T>& kernels;
@@ -26,7 +26,9 @@ struct JoinedPlan {
   ColumnBlocks blocks;
   int64_t rows_per_task, row_parts;
   int64_t row_pitch, phase_pitch;  // in the scratch for C
-  bool prepacks_a;
+  OperandA operand;
+
+  bool prepacks_a() const { return operand == OperandA::kPrepacked; }
   int threads;
 
   static int64_t block_size(const JoinedPhases<T>& joined) {
@@ -71,7 +73,7 @@ class JoinedWorker {
     for (const GroupedGemm<T>& gemm : joined.phases) {
       if (gemm.first.a.columns() == 0) continue;
       Slicer size;
-      GemmWorker<T>(plan.kernels, gemm.view, plan.blocks, gemm.first.a, !plan.prepacks_a, size);
+      GemmWorker<T>(plan.kernels, gemm.view, plan.blocks, gemm.first.a, plan.operand, size);
       bytes = std::max(bytes, size.used());
     }
     return bytes;
@@ -91,7 +93,7 @@ class JoinedWorker {
     problem.c = {c, plan_.row_pitch, grid,        view.grid_w,
                  1, view.grid_h,     view.grid_w, row_begin * plan_.row_pitch + first};
     Slicer slice(workspace_);
-    GemmWorker<T> worker(plan_.kernels, view, plan_.blocks, problem.a, !plan_.prepacks_a, slice);
+    GemmWorker<T> worker(plan_.kernels, view, plan_.blocks, problem.a, plan_.operand, slice);
     worker.run(problem, first, columns, row_begin, row_end);
   }
 
@@ -138,7 +140,7 @@ JoinedScratch measure_scratch(const JoinedPhases<T>& joined, const JoinedPlan<T>
   Slicer size;
   for (const GroupedGemm<T>& gemm : joined.phases) {
     const int64_t elements = PackedWeight<T>::elements(gemm.first.a, plan.kernels.mr);
-    size.take<T>(plan.prepacks_a ? gemm.groups * elements : 0);
+    size.take<T>(plan.prepacks_a() ? gemm.groups * elements : 0);
   }
   const std::size_t shared = size.used();
   JoinedWorker<T>(joined, plan, size);
@@ -173,7 +175,7 @@ template <typename T>
 void run_joined_phases(const JoinedPhases<T>& given, std::byte* scratch) {
   const JoinedPlan<T> plan(given);
   const JoinedScratch bytes = measure_scratch(given, plan);
-  const JoinedPhases<T> joined = plan.prepacks_a ? with_packed_a(given, plan, scratch) : given;
+  const JoinedPhases<T> joined = plan.prepacks_a() ? with_packed_a(given, plan, scratch) : given;
   const int64_t tasks = joined.first().groups * plan.blocks.count * plan.row_parts;
   parallel_for(tasks, plan.threads, [&](int64_t task, int thread) {
     const int64_t part = task % plan.row_parts;

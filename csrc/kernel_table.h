@@ -18,10 +18,18 @@ struct Epilogue {
   bool relu;
 };
 
-// c[i * ldc + j] for i < rows, j < vectors * lanes, from packed panels: a[k * mr + i], b[k * nr +
-// j].
+// What a tile of C is the product of, packed or where it lies.
 template <typename T>
-using GemmMicrokernel = void (*)(int64_t kc, const T* a, const T* b, T* c, int64_t ldc,
+struct TileOperands {
+  const T* a;   // packed: a[k * mr + i];  in place: a[i * lda + k]
+  int64_t lda;  // in place only
+  const T* b;   // b[k * ldb + j]; ldb = nr in a packed panel
+  int64_t ldb;
+};
+
+// c[i * ldc + j] for i < rows, j < vectors * lanes.
+template <typename T>
+using GemmMicrokernel = void (*)(int64_t kc, const TileOperands<T>& operands, T* c, int64_t ldc,
                                  const Epilogue<T>& epilogue);
 
 // A stretch of consecutive packed columns whose sources are consecutive as well.
@@ -136,7 +144,8 @@ struct KernelTable {
   // Register tile and blocks of the GEMM: kernels/gemm_microkernel.h has the arithmetic.
   int64_t mr, nr, lanes;
   int64_t kc, mc, nc;
-  const GemmMicrokernel<T>* gemm_microkernels;  // [(vectors - 1) * mr + rows - 1] in use
+  const GemmMicrokernel<T>* gemm_microkernels;           // [(vectors - 1) * mr + rows - 1] in use
+  const GemmMicrokernel<T>* gemm_microkernels_in_place;  // of A
 
   // Copies the rows into `padded`; everything outside the image becomes `fill`.
   void (*pad_rows)(const PaddedRows& rows, const T* plane, T fill, T* padded);

@@ -71,7 +71,7 @@ class PixelPacker {
   void run(const GemmProblem<T>& problem, int64_t k_begin, T* packed) {
     columns_.prepare(0, plan_.columns);
     columns_.pack(plan_.kernels, problem.image, k_begin, std::min(k_begin + plan_.kc, plan_.k),
-                  padded_, packed, plan_.panel_pitch, plan_.kernels.mr);
+                  padded_, packed, {plan_.panel_pitch, plan_.kernels.mr, 0, plan_.panels});
   }
 
  private:
@@ -132,8 +132,8 @@ class RowWorker {
     for (int64_t p = 0; p < plan_.panels; ++p) {
       const int64_t first = p * plan_.panel_width;
       const int64_t used = std::min(plan_.panel_width, plan_.columns - first);
-      microkernels[used - 1](count, pixels + p * plan_.panel_pitch, a, tile + first * kernels.nr,
-                             kernels.nr, epilogue);
+      const TileOperands<T> operands = {pixels + p * plan_.panel_pitch, 0, a, kernels.nr};
+      microkernels[used - 1](count, operands, tile + first * kernels.nr, kernels.nr, epilogue);
     }
   }
 

@@ -28,7 +28,7 @@ void WeightView<T>::pack_panel(const KernelTable<T>& kernels, int64_t width, int
                                int64_t row_count, int64_t k_begin, int64_t k_count,
                                T* packed) const {
   const T* const origin = data + row * row_stride + first_tap;
-  if (channel_stride == taps() && tap_stride_w >= 0) {  // a row is consecutive in memory
+  if (rows_are_consecutive()) {
     // Next come the rows below, or more of the same rows where the product is narrow.
     const int64_t ahead = width == kernels.mr ? width * row_stride : k_count;
     kernels.interleave_rows(origin + k_begin, row_stride, row_count, k_count, packed, width, ahead);

@@ -21,6 +21,7 @@ struct WeightView {
 
   int64_t taps() const { return taps_h * taps_w; }
   int64_t columns() const { return channels * taps(); }
+  bool rows_are_consecutive() const { return channel_stride == taps() && tap_stride_w >= 0; }
 
   // Packs the rows [row_begin, row_end) and the columns [k_begin, k_begin + k_count) into panels of
   // `width` rows:

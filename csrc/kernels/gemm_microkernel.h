@@ -1,12 +1,12 @@
 // The inner kernel of every convolution: one register tile of C += A B.
 //
 //   for i < Rows, j < Vectors * lanes:
-//       sum = sum over k < kc of  a[k * MR + i] * b[k * NR + j]
+//       sum = sum over k < kc of  A[i][k] * b[k * ldb + j]
 //       c[i * ldc + j] = epilogue(sum)                              (kernel_table.h)
 //
-//   A panel, MR rows of A:            B panel, NR columns of B:
-//     k = 0: a0 a1 .. a(MR-1)           k = 0: b0 b1 .. b(NR-1)
-//     k = 1: a0 a1 .. a(MR-1)           k = 1: b0 b1 .. b(NR-1)
+//   A packed, panels of MR rows:      A in place, its rows apart:      B panel, NR columns of B:
+//     k = 0: a0 a1 .. a(MR-1)           a0: k = 0, 1, 2 ..               k = 0: b0 b1 .. b(NR-1)
+//     k = 1: a0 a1 .. a(MR-1)           a1: k = 0, 1, 2 ..               k = 1: b0 b1 .. b(NR-1)
 //
 // A is broadcast, B is loaded as vectors: with pixels as columns, rows of C are stored straight
 // into NCHW arrays. Rows and Vectors are what is in use of the panels, so that a ragged tile (64
@@ -14,7 +14,8 @@
 // and one pixel) costs what it computes. Columns that do not fill a vector are the caller's: it
 // passes a tile of scratch as C (gemm.cpp).
 //
-// The order of a sum is k ascending, whatever the tile, so every tile gives the same bits.
+// The order of a sum is k ascending, whatever the tile and wherever its operands lie, so every tile
+// gives the same bits.
 #pragma once
 
 #include "../kernel_table.h"
@@ -43,45 +44,86 @@ constexpr int kTileVectors = 2;
 template <typename T>
 constexpr int kTileColumns = kTileVectors * kLanes<T>;
 
-template <typename T, int Vectors>
-static inline void store_row(const Vec<T>* sums, T* c, const T* bias, const Epilogue<T>& epilogue) {
+// Each question once a tile, not once a store: after a short k they are a tenth of the time.
+template <typename T, int Vectors, int Rows>
+static inline void store_sums(Vec<T> (&sums)[Rows][Vectors], T* c, int64_t ldc,
+                              const Epilogue<T>& epilogue) {
+  const auto for_each_sum = [&](auto&& f) __attribute__((always_inline)) {
+#pragma GCC unroll 14
+    for (int i = 0; i < Rows; ++i) {
 #pragma GCC unroll 3
-  for (int v = 0; v < Vectors; ++v) {
-    Vec<T> sum = sums[v];
-    T* const target = c + v * kLanes<T>;
-    if (epilogue.accumulate) sum = load<T>(target) + sum;
-    if (bias != nullptr) sum = sum + broadcast<T>(*bias);
-    if (epilogue.relu) sum = sum < Vec<T>{} ? Vec<T>{} : sum;  // keeps a NaN
-    store<T>(target, sum);
+      for (int v = 0; v < Vectors; ++v) f(sums[i][v], i, c + i * ldc + v * kLanes<T>);
+    }
+  };
+  if (epilogue.accumulate) {
+    for_each_sum([](Vec<T>& sum, int, const T* p) { sum = load<T>(p) + sum; });
   }
+  if (epilogue.bias != nullptr) {
+    const T* const bias = epilogue.bias;
+    for_each_sum([bias](Vec<T>& sum, int i, const T*) { sum = sum + broadcast<T>(bias[i]); });
+  }
+  if (epilogue.relu) {  // keeps a NaN
+    for_each_sum([](Vec<T>& sum, int, const T*) { sum = sum < Vec<T>{} ? Vec<T>{} : sum; });
+  }
+  for_each_sum([](const Vec<T>& sum, int, T* p) { store<T>(p, sum); });
 }
 
+// The two ways to read A: next() goes on to the next k.
+template <typename T, int Rows>
+struct PackedA {
+  const T* a;
+  explicit PackedA(const TileOperands<T>& operands) : a(operands.a) {}
+  T row(int i) const { return a[i]; }
+  void next() { a += kTileRows; }
+};
+
+// Three rows to a pointer are what an address can say: base, base + stride, base + 2 * stride.
+template <typename T, int Rows>
+struct RowsOfA {
+  const char* rows[(Rows + 2) / 3];
+  int64_t stride;
+  explicit RowsOfA(const TileOperands<T>& operands)
+      : stride(operands.lda * static_cast<int64_t>(sizeof(T))) {
+    for (int i = 0; i < (Rows + 2) / 3; ++i) {
+      rows[i] = reinterpret_cast<const char*>(operands.a) + 3 * i * stride;
+    }
+  }
+  T row(int i) const {
+    T value;
+    __builtin_memcpy(&value, rows[i / 3] + i % 3 * stride, sizeof(T));
+    return value;
+  }
+  void next() {
+#pragma GCC unroll 5
+    for (int i = 0; i < (Rows + 2) / 3; ++i) rows[i] += sizeof(T);
+  }
+};
+
 // Its own function on purpose: inlined into a larger one, gcc spills the sums.
-template <typename T, int Vectors, int Rows>
-[[gnu::noinline]] static void gemm_microkernel(int64_t kc, const T* a, const T* b, T* c,
+template <typename T, int Vectors, int Rows, template <typename, int> class OperandA>
+[[gnu::noinline]] static void gemm_microkernel(int64_t kc, const TileOperands<T>& operands, T* c,
                                                int64_t ldc, const Epilogue<T>& epilogue) {
   Vec<T> sums[Rows][Vectors] = {};
+  OperandA<T, Rows> a(operands);
+  const T* b = operands.b;
+  const int64_t ldb = operands.ldb;
   for (int64_t k = 0; k < kc; ++k) {
     Vec<T> columns[Vectors];
 #pragma GCC unroll 3
     for (int v = 0; v < Vectors; ++v) columns[v] = load<T>(b + v * kLanes<T>);
 #pragma GCC unroll 14
     for (int i = 0; i < Rows; ++i) {
-      Vec<T> weight = broadcast<T>(a[i]);
+      Vec<T> weight = broadcast<T>(a.row(i));
       keep_in_register<T>(weight);
 #pragma GCC unroll 3
       for (int v = 0; v < Vectors; ++v) {
         sums[i][v] = multiply_add<T>(weight, columns[v], sums[i][v]);
       }
     }
-    a += kTileRows;
-    b += kTileColumns<T>;
+    a.next();
+    b += ldb;
   }
-#pragma GCC unroll 14
-  for (int i = 0; i < Rows; ++i) {
-    store_row<T, Vectors>(sums[i], c + i * ldc,
-                          epilogue.bias == nullptr ? nullptr : epilogue.bias + i, epilogue);
-  }
+  store_sums<T, Vectors, Rows>(sums, c, ldc, epilogue);
 }
 
 // The micro-kernels of every tile, [(vectors - 1) * MR + rows - 1].
@@ -90,24 +132,24 @@ struct Microkernels {
   GemmMicrokernel<T> tiles[kTileVectors * kTileRows];
 };
 
-template <typename T, int Tile = kTileVectors * kTileRows>
+template <typename T, template <typename, int> class OperandA, int Tile = kTileVectors * kTileRows>
 static constexpr void add_microkernels(Microkernels<T>& kernels) {
   if constexpr (Tile > 0) {
     constexpr int kVectors = (Tile - 1) / kTileRows + 1, kRows = (Tile - 1) % kTileRows + 1;
-    kernels.tiles[Tile - 1] = gemm_microkernel<T, kVectors, kRows>;
-    add_microkernels<T, Tile - 1>(kernels);
+    kernels.tiles[Tile - 1] = gemm_microkernel<T, kVectors, kRows, OperandA>;
+    add_microkernels<T, OperandA, Tile - 1>(kernels);
   }
 }
 
-template <typename T>
+template <typename T, template <typename, int> class OperandA>
 static constexpr Microkernels<T> make_microkernels() {
   Microkernels<T> kernels{};
-  add_microkernels(kernels);
+  add_microkernels<T, OperandA>(kernels);
   return kernels;
 }
 
-template <typename T>
-static constexpr Microkernels<T> kMicrokernels = make_microkernels<T>();
+template <typename T, template <typename, int> class OperandA>
+static constexpr Microkernels<T> kMicrokernels = make_microkernels<T, OperandA>();
 
 // The yardstick: as many independent chains as the tile has sums, nothing but multiply-adds.
 template <typename T>

@@ -1,5 +1,7 @@
 #include "conv2d.h"
 
+#include <algorithm>
+
 #include "depthwise.h"
 #include "implicit_gemm.h"
 #include "isa.h"
@@ -78,6 +80,17 @@ void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, 
 }
 
 template <typename T>
+void relu_backward(const T* dy, const T* y, int64_t count, T* dx) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  constexpr int64_t kBlock = int64_t{1} << 15;
+  parallel_for(
+      ceil_div(count, kBlock), threads_for(static_cast<double>(count)), [&](int64_t block, int) {
+        const int64_t first = block * kBlock;
+        kernels.relu_backward(dy + first, y + first, std::min(kBlock, count - first), dx + first);
+      });
+}
+
+template <typename T>
 void conv2d_backward_bias(const Shape4& shape, const T* dy, T* dbias) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const int64_t pixels = shape[2] * shape[3];
@@ -107,6 +120,8 @@ template void conv2d_backward_weights(const Conv2dProblem&, Algorithm, const flo
                                       float*);
 template void conv2d_backward_weights(const Conv2dProblem&, Algorithm, const double*, const double*,
                                       double*);
+template void relu_backward(const float*, const float*, int64_t, float*);
+template void relu_backward(const double*, const double*, int64_t, double*);
 template void conv2d_backward_bias(const Shape4&, const float*, float*);
 template void conv2d_backward_bias(const Shape4&, const double*, double*);
 

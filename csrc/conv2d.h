@@ -36,6 +36,10 @@ template <typename T>
 void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
                              const T* x, T* dweight);
 
+// dx = dy, but 0 where y is, for y the output of ReLU; dx may be dy.
+template <typename T>
+void relu_backward(const T* dy, const T* y, int64_t count, T* dx);
+
 // dbias[c] = sum of dy[:, c, :, :], for dy of the given shape.
 template <typename T>
 void conv2d_backward_bias(const Shape4& shape, const T* dy, T* dbias);

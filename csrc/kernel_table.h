@@ -185,6 +185,9 @@ struct KernelTable {
   T (*sum)(const T* x, int64_t count);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
 
+  // dx[i] = y[i] <= 0 ? 0 : dy[i], where y is the output of ReLU; dx may be dy.
+  void (*relu_backward)(const T* dy, const T* y, int64_t count, T* dx);
+
   // Brings the first `rows` rows of a tile of sums, `pitch` elements each, to the runs of one
   // panel.
   void (*store_tile)(const T* tile, int64_t pitch, int64_t rows, const TileTarget<T>& target,

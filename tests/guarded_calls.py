@@ -103,6 +103,9 @@ def convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
     x, weight, bias, dy = conv2d_operands(case, seed)
     call(guard, "conv2d", x, weight, bias, **case.parameters)
     call(guard, "conv2d_backward", dy, x, weight, out=False, **case.parameters)
+    y = guard(dy[::-1].copy())
+    relu = {"activation": "relu", "y": y, **case.parameters}
+    call(guard, "conv2d_backward", dy, x, weight, out=False, **relu)
     extra = output_padding(case)
     if extra is not None:
         transposed = {**case.parameters, "output_padding": extra}

@@ -99,6 +99,30 @@ VALUE_ERRORS = [
         {"needs": ("dx", "dw")},
         "needs must hold names among dx, dweight, dbias, got ('dx', 'dw')",
     ),
+    Refusal(
+        "conv2d_backward",
+        (DY, X, WEIGHT),
+        {"activation": "gelu", "y": DY},
+        "activation must be None or 'relu', got 'gelu'",
+    ),
+    Refusal(
+        "conv2d_backward",
+        (DY, X, WEIGHT),
+        {"activation": "relu"},
+        "y must be the output of the forward pass with activation='relu', got None",
+    ),
+    Refusal(
+        "conv2d_backward",
+        (DY, X, WEIGHT),
+        {"y": DY},
+        "y must come with an activation, got y with activation=None",
+    ),
+    Refusal(
+        "conv2d_backward",
+        (DY, X, WEIGHT),
+        {"activation": "relu", "y": DY[:, :1]},
+        "y must have shape (N, OC, OH, OW) = (2, 4, 6, 6), got (2, 1, 6, 6)",
+    ),
     Refusal("conv_transpose2d", (DY, WEIGHT[:3]), {}, "x must have 3 channels"),
     Refusal(
         "conv_transpose2d",
@@ -243,6 +267,12 @@ TYPE_ERRORS = [
         "conv2d", (X, WEIGHT), {"stride": 1.5}, "stride must be an int or a pair of ints, got 1.5"
     ),
     Refusal("conv2d_backward", (DY.astype(float), X, WEIGHT), {}, "dy must be float32"),
+    Refusal(
+        "conv2d_backward",
+        (DY, X, WEIGHT),
+        {"activation": "relu", "y": DY.astype(float)},
+        "y must be float32 as the other operand is, got float64",
+    ),
     Refusal("col2im", (X[0, 0], 8, 3), {}, "input_shape must be four ints (N, C, H, W), got 8"),
     Refusal(
         "avg_pool2d", (X, 2), {"divisor_override": 2.0}, "divisor_override must be an int, got 2.0"

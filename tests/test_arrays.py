@@ -35,7 +35,9 @@ ALL_INDICES = np.arange(8).reshape(2, 4, 1, 1)
 OPERATORS = {
     "conv2d": Operator({"x": IMAGE, "weight": FILTERS, "bias": (6,)}, CONVOLUTION),
     "conv2d_backward": Operator(
-        {"dy": (2, 6, 3, 4), "x": IMAGE, "weight": FILTERS}, CONVOLUTION, writes_out=False
+        {"dy": (2, 6, 3, 4), "x": IMAGE, "weight": FILTERS, "y": (2, 6, 3, 4)},
+        {**CONVOLUTION, "activation": "relu"},
+        writes_out=False,
     ),
     "conv_transpose2d": Operator({"x": (2, 6, 3, 4), "weight": FILTERS, "bias": (4,)}, CONVOLUTION),
     "conv_transpose2d_backward": Operator(
@@ -214,7 +216,7 @@ def test_mixed_dtypes(name: str, argument: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
 def test_what_is_no_array(name: str, argument: str, value: Any, kind: str) -> None:
-    if value is None and argument == "bias":
+    if value is None and argument in ("bias", "y"):
         return
     with pytest.raises(TypeError) as error:
         call(name, {**arrays_of(name), argument: value})

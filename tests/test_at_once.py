@@ -28,7 +28,8 @@ CONVOLUTION = {
     "activation": None, "algorithm": "auto", "out": None,
 }  # fmt: skip
 BACKWARD = {
-    "dy": DY, "x": X, "weight": WEIGHT, "stride": 2, "padding": 1, "dilation": 1, "groups": 2,
+    "dy": DY, "x": X, "weight": WEIGHT, "y": None, "overwrite_dy": False, "stride": 2,
+    "padding": 1, "dilation": 1, "groups": 2, "activation": None,
     "needs": ("dx", "dweight", "dbias"), "algorithm": "auto",
 }  # fmt: skip
 MAXIMUM = {
@@ -89,8 +90,9 @@ def test_same_convolution(
     keywords = {**window, "activation": activation}
     y = at_once("conv2d", bias=bias, **keywords)
     assert_same(y, functional.conv2d(X[::-1].copy()[::-1], WEIGHT, bias, **keywords))
-    gradients = at_once("conv2d_backward", dy=y, **window)
-    expected = functional.conv2d_backward(np.asfortranarray(y), X, WEIGHT, **window)
+    keywords["y"] = None if activation is None else y
+    gradients = at_once("conv2d_backward", dy=y, **keywords)
+    expected = functional.conv2d_backward(np.asfortranarray(y), X, WEIGHT, **keywords)
     for gradient, wanted in zip(gradients, expected, strict=True):
         assert_same(gradient, wanted)
 
@@ -171,6 +173,14 @@ def test_mixed_dtypes(name: str, argument: str) -> None:
     assert at_once(name, **{argument: CALLS[name][argument].astype(np.float64)}) is None
 
 
+@pytest.mark.parametrize("form", NOT_READY)
+def test_saved_output_to_be_prepared_or_refused(form: str) -> None:
+    y = NOT_READY[form](DY)
+    assert at_once("conv2d_backward", activation="relu", y=y) is None
+    if y is not None:
+        assert at_once("conv2d_backward", y=DY) is None
+
+
 @pytest.mark.parametrize(("name", "argument"), everywhere("x", "weight"))
 def test_other_axes(name: str, argument: str) -> None:
     array = CALLS[name][argument]
@@ -209,6 +219,7 @@ def test_words() -> None:
 
     for wrong in ("gelu", "", 1, True, Text("relu")):
         assert at_once("conv2d", activation=wrong) is None
+        assert at_once("conv2d_backward", activation=wrong, y=DY) is None
     for wrong in (None, 1, b"auto"):
         assert at_once("conv2d", algorithm=wrong) is None
     for wrong in (["dx"], "dx", ("dx", 1), ("dy",), {"dx"}, None):

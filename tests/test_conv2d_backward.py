@@ -26,6 +26,7 @@ from conv2d_cases import (
 from convolt import functional, reference
 from strategies import Conv2dCase, conv2d_cases, conv2d_operands, exact_integers, seeds
 
+NAN, INF = np.nan, np.inf
 NAMES = ("dx", "dweight", "dbias")
 SUBSETS = [names for n in range(4) for names in itertools.combinations(NAMES, n)]
 
@@ -46,6 +47,80 @@ def test_conv2d_backward(isa: str, case: Conv2dCase, seed: int, algorithm: str) 
     assert isinstance(gradients, convolt.Conv2dGradients)
     expected = reference.conv2d_backward(dy, x, weight, **case.parameters)
     assert_same_gradients(gradients, expected)
+
+
+@thorough
+@given(conv2d_cases(), seeds)
+def test_behind_relu(isa: str, case: Conv2dCase, seed: int) -> None:
+    x, weight, bias, dy = conv2d_operands(case, seed)
+    y = functional.conv2d(x, weight, bias, activation="relu", **case.parameters)
+    relu = {"activation": "relu", "y": y, **case.parameters}
+    gradients = functional.conv2d_backward(dy, x, weight, **relu)
+    assert_same_gradients(gradients, reference.conv2d_backward(dy, x, weight, **relu))
+    masked = functional.conv2d_backward(np.where(y > 0, dy, 0), x, weight, **case.parameters)
+    for array, wanted in zip(gradients, masked, strict=True):
+        assert_same_bits(array, wanted)
+
+
+@pytest.mark.parametrize("backend", [functional, reference])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_relu_lets_nan_through_and_stops_what_is_infinite(
+    isa: str, backend: Any, dtype: Any
+) -> None:
+    y = np.array([0, -0.0, NAN, 1e-45, INF, 3, NAN, 0, 0], dtype).reshape(1, 1, 1, -1)
+    dy = np.array([INF, NAN, 2, 3, -INF, NAN, INF, -INF, -1], dtype).reshape(y.shape)
+    identity = np.ones((1, 1, 1, 1), dtype)
+    gradients = backend.conv2d_backward(dy, y, identity, activation="relu", y=y)
+    y_is_zero = [True, True, False, dtype(1e-45) == 0, False, False, False, True, True]
+    expected = dy.copy()
+    expected[0, 0, 0, y_is_zero] = 0
+    assert_same(gradients.dx, expected)
+
+
+@pytest.mark.parametrize("prepare", [np.copy, np.asfortranarray])
+def test_overwritten_dy_has_been_through_relu(isa: str, prepare: Any) -> None:
+    (dy, x, weight), _ = expected_result("groups, strided", np.float32)
+    y = np.maximum(dy[::-1, ::-1], 0)
+    relu = {"activation": "relu", "y": y, **CASES["groups, strided"].parameters}
+    expected = functional.conv2d_backward(dy, x, weight, **relu)
+    free = prepare(dy)
+    gradients = functional.conv2d_backward(free, x, weight, overwrite_dy=True, **relu)
+    assert_same_gradients(gradients, expected)
+    assert_same(free, np.where(y > 0, dy, 0) if free.flags.c_contiguous else dy)
+
+
+def test_dy_that_must_not_be_overwritten() -> None:
+    def integers(*shape: int) -> Any:
+        return exact_integers(np.random.default_rng(3), shape, np.float32)
+
+    block, x, y = integers(4, 2, 5, 5), integers(2, 2, 9, 9), np.abs(integers(2, 2, 5, 5))
+    dy, one = block[1:3], integers(2, 2, 1, 1)
+    read_only = dy.copy()
+    read_only.flags.writeable = False
+    for arrays in (
+        {"dy": read_only, "x": x, "weight": block[:2].copy(), "y": y},
+        {"dy": dy, "x": x, "weight": block[:2], "y": y},
+        {"dy": dy, "x": x, "weight": block[1:3], "y": y},
+        {"dy": dy, "x": block[2:], "weight": one, "y": y},
+        {"dy": dy, "x": x, "weight": integers(2, 2, 5, 5), "y": block[:2]},
+        {"dy": dy, "x": x, "weight": integers(2, 2, 5, 5), "y": block[2:]},
+    ):
+        copies = {name: array.copy() for name, array in arrays.items()}
+        expected = functional.conv2d_backward(**copies, activation="relu")
+        gradients = functional.conv2d_backward(**arrays, activation="relu", overwrite_dy=True)
+        assert_same_gradients(gradients, expected)
+        for name, array in arrays.items():
+            assert_same(array, copies[name])
+
+
+def test_dy_that_is_the_saved_output() -> None:
+    x, weight = normal(3, (2, 3, 6, 7), (4, 3, 3, 3))
+    y = functional.conv2d(x, weight, activation="relu")
+    expected = functional.conv2d_backward(y.copy(), x, weight, activation="relu", y=y)
+    dy = y.copy()
+    relu = {"activation": "relu", "y": dy, "overwrite_dy": True}
+    assert_same_gradients(functional.conv2d_backward(dy, x, weight, **relu), expected)
+    assert_same(dy, y)
 
 
 @cache
@@ -142,6 +217,14 @@ def test_same_bits_of_dbias_for_any_number_of_threads(threads: int) -> None:
     assert_same_bits(dbias(), expected)
 
 
+def test_relu_of_large_arrays(threads: int) -> None:
+    dy, x = normal(7, (1, 3, 1021, 1031), (1, 3, 1021, 1031))
+    identity = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    y = np.maximum(x, 0)
+    relu = {"activation": "relu", "y": y, "needs": ["dx"]}
+    assert_same(functional.conv2d_backward(dy, x, identity, **relu).dx, dy * (y > 0))
+
+
 @for_fixtures
 @given(conv2d_cases(), seeds)
 def test_same_bits_of_dx_for_an_image_alone(isa: str, case: Conv2dCase, seed: int) -> None:
@@ -187,9 +270,10 @@ def test_groups_are_gradients_side_by_side(case: Conv2dCase, seed: int) -> None:
 @given(conv2d_cases(), seeds)
 def test_inputs_are_left_alone(threads: int, case: Conv2dCase, seed: int) -> None:
     x, weight, _, dy = conv2d_operands(case, seed)
-    copies = [array.copy() for array in (dy, x, weight)]
-    functional.conv2d_backward(dy, x, weight, **case.parameters)
-    for array, copy in zip((dy, x, weight), copies, strict=True):
+    y = dy[::-1].copy()
+    copies = [array.copy() for array in (dy, x, weight, y)]
+    functional.conv2d_backward(dy, x, weight, activation="relu", y=y, **case.parameters)
+    for array, copy in zip((dy, x, weight, y), copies, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 

@@ -32,6 +32,10 @@ LAYERS = {
     ),
     "conv depthwise": lambda b: Conv2d(4, 4, 3, padding="same", groups=4, backend=b, **DOUBLE),
     "conv without bias": lambda b: Conv2d(4, 2, 2, bias=False, backend=b, **DOUBLE),
+    "conv relu": lambda b: Conv2d(4, 5, 3, 2, 1, activation="relu", backend=b, **DOUBLE),
+    "conv relu in place": lambda b: Sequential(
+        Conv2d(4, 5, 3, activation="relu", inplace=True, backend=b, **DOUBLE), MaxPool2d(2, 1)
+    ),
     "max pool": lambda b: MaxPool2d(2, backend=b),
     "max pool overlapping": lambda b: MaxPool2d(3, 2, 1, ceil_mode=True, backend=b),
     "max pool dilated": lambda b: MaxPool2d(2, 1, 0, (2, 3), backend=b),
@@ -125,6 +129,43 @@ def test_relu_in_place_writes_where_it_reads():
     assert layer.backward(dy) is dy
     np.testing.assert_array_equal(x, [0, 2])
     np.testing.assert_array_equal(dy, [0, 4])
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4", int])
+def test_relu_stops_what_is_zero_and_nothing_else(inplace, dtype):
+    dtype = np.dtype(dtype)
+    x, dy = (np.array(values, dtype) for values in ([-1, 0, 2, 5, -7], [3, 4, -5, 6, -8]))
+    expected = np.array([0, 0, -5, 6, 0], dtype)
+    if dtype.kind == "f":
+        x[1], x[3], dy[0], dy[2] = -0.0, np.nan, np.inf, -np.inf
+        expected[2] = -np.inf
+    layer = ReLU(inplace)
+    layer(x)
+    dx = layer.backward(dy)
+    assert dx.dtype == dtype
+    assert dx.tobytes() == expected.tobytes()
+
+
+@BACKENDS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("needs_dx", [False, True])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_convolution_with_relu_is_one_with_a_relu_behind(backend, dtype, needs_dx, inplace):
+    options = {"needs_dx": needs_dx, "dtype": dtype, "rng": 3, "backend": backend}
+    fused = Conv2d(4, 7, 3, 1, "same", activation="relu", inplace=inplace, **options)
+    apart = Sequential(Conv2d(4, 7, 3, 1, "same", **options), ReLU())
+    x = image(dtype)
+    y = fused(x)
+    assert y.tobytes() == apart(x).tobytes()
+    assert (y == 0).any()
+    dy = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
+    expected, dx = apart.backward(dy), fused.backward(dy)
+    if needs_dx:
+        assert dx.tobytes() == expected.tobytes()
+    gradients = apart.gradients()
+    for name, gradient in fused.gradients().items():
+        assert gradient.tobytes() == gradients[f"0.{name}"].tobytes()
 
 
 @pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), Linear(1, 1)], ids=["conv", "linear"])
@@ -224,6 +265,7 @@ def test_one_seed_gives_one_weight_in_both_dtypes():
         (lambda: Conv2d(3, 4, 3, groups=2), ValueError, "groups must divide .* got groups=2 for 3"),
         (lambda: Conv2d(0, 4, 3), ValueError, "Conv2d: in_channels must be at least 1, got 0"),
         (lambda: Conv2d(1, 4, 2.5), TypeError, "Conv2d: kernel_size must be .* got 2.5"),
+        (lambda: Conv2d(1, 4, 3, activation="gelu"), ValueError, "must be None or 'relu', got 'g"),
         (lambda: Conv2d(1, 4, 3, dtype=int), TypeError, "dtype must be float32 or .* got int64"),
         (lambda: Linear(3, True), TypeError, "Linear: out_features must be an int.*, got True"),
         (lambda: Linear(3, 4, weight_init="hi"), ValueError, "weight_init must be .* got 'hi'"),

@@ -51,6 +51,13 @@ inline void require_ready(const std::string& function, const char* argument,
   }
 }
 
+// Whether no byte belongs to both. The bounds tell: all arrays of the engine are contiguous.
+inline bool are_apart(const py::array& a, const py::array& b) {
+  const char* const first = static_cast<const char*>(a.data());
+  const char* const second = static_cast<const char*>(b.data());
+  return first + a.nbytes() <= second || second + b.nbytes() <= first;
+}
+
 // Native byte order only: the kernels read the bytes as they are.
 template <typename T>
 bool has_type(const py::array& array) {

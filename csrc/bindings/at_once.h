@@ -36,15 +36,12 @@ inline bool is_planes(py::handle value) {
   return array.ndim() == 4 && array.shape(2) >= 1 && array.shape(3) >= 1;
 }
 
-// None, or an operand that shares no byte with the inputs, which are operands or None: all are
-// contiguous, so their bounds tell.
+// None, or an operand that shares no byte with the inputs, which are operands or None.
 inline bool is_output(py::handle out, std::initializer_list<py::handle> inputs) {
   if (out.is_none()) return true;
   if (!is_operand(out)) return false;
-  const auto begin = [](py::handle a) { return static_cast<const char*>(as_array(a).data()); };
-  const auto end = [&](py::handle a) { return begin(a) + as_array(a).nbytes(); };
   return std::all_of(inputs.begin(), inputs.end(), [&](py::handle input) {
-    return input.is_none() || end(out) <= begin(input) || end(input) <= begin(out);
+    return input.is_none() || are_apart(as_array(out), as_array(input));
   });
 }
 

@@ -34,6 +34,21 @@ py::object gradient(const std::string& function, bool needed, const std::vector<
   return py::object(std::move(array));
 }
 
+// The gradient of what ReLU was given, from that of its output y: in dy itself or in a new array.
+template <typename T>
+py::array before_relu(const std::string& function, const py::array& dy, const py::array& y,
+                      bool overwrite_dy) {
+  const Shape4 shape = shape4(function, "dy", dy);
+  require_shape(function, "y", "(N, OC, OH, OW)", shape, shape4(function, "y", y));
+  const T* const dy_data = input_data<T>(function, "dy", dy);
+  const T* const y_data = input_data<T>(function, "y", y);
+  const bool in_place = overwrite_dy && dy.writeable() && (dy_data == y_data || are_apart(dy, y));
+  py::array dx = in_place ? dy : make_output<T>(function, std::nullopt, shape);
+  T* const dx_data = output_data<T>(dx);
+  without_gil([&] { relu_backward(dy_data, y_data, dy.size(), dx_data); });
+  return dx;
+}
+
 py::array py_conv2d_forward(const py::array& x, const py::array& weight, const OptionalArray& bias,
                             const Pair& stride, const Quad& padding, const Pair& dilation,
                             int64_t groups, bool relu, const std::string& algorithm,
@@ -74,10 +89,12 @@ py::object py_conv2d_at_once(py::handle x, py::handle weight, py::handle bias, p
                            *dilations, *group_count, *relu, *name, as_optional_array(out));
 }
 
-// Gradients in the order dx, dweight, dbias; None for what was not asked.
+// Gradients in the order dx, dweight, dbias; None for what was not asked. With y, the output, they
+// are those behind ReLU.
 py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::array& weight,
-                             const Pair& stride, const Quad& padding, const Pair& dilation,
-                             int64_t groups, const Needs& needs, const std::string& algorithm) {
+                             const OptionalArray& y, bool overwrite_dy, const Pair& stride,
+                             const Quad& padding, const Pair& dilation, int64_t groups,
+                             const Needs& needs, const std::string& algorithm) {
   const std::string function = "conv2d_backward";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
@@ -86,9 +103,11 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
                                                 window_params(stride, padding, dilation), groups);
     require_shape(function, "dy", "(N, OC, OH, OW)", p.output_shape(), shape4(function, "dy", dy));
     const Algorithm chosen = parse_algorithm(function, algorithm);
-    const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
+    const bool is_free = overwrite_dy && are_apart(dy, x) && are_apart(dy, weight);
+    const py::array dy_before = y ? before_relu<T>(function, dy, *y, is_free) : dy;
+    const T* const dy_data = input_data<T>(function, "dy", dy_before);
     const py::object dx = gradient<T>(function, needs[0], axes(p.input_shape()), [&](T* data) {
       conv2d_backward_data(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), data);
     });
@@ -102,20 +121,23 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
   });
 }
 
-py::object py_conv2d_backward_at_once(py::handle dy, py::handle x, py::handle weight,
-                                      py::handle stride, py::handle padding, py::handle dilation,
-                                      py::handle groups, py::handle needs, py::handle algorithm) {
+py::object py_conv2d_backward_at_once(py::handle dy, py::handle x, py::handle weight, py::handle y,
+                                      bool overwrite_dy, py::handle stride, py::handle padding,
+                                      py::handle dilation, py::handle groups, py::handle activation,
+                                      py::handle needs, py::handle algorithm) {
   const std::optional<Pair> steps = read_pair(stride, 1);
   const std::optional<Quad> pads = read_padding(padding);
   const std::optional<Pair> dilations = read_pair(dilation, 1);
   const std::optional<int64_t> group_count = read_int(groups, 1);
+  const std::optional<bool> relu = read_activation(activation);
   const std::optional<Needs> wanted = read_needs(needs);
   const std::optional<std::string> name = read_text(algorithm);
-  const bool ready = steps && pads && dilations && group_count && wanted && name && is_planes(x) &&
-                     is_planes(weight) && is_operand_like(weight, x) && is_operand_like(dy, x);
+  const bool ready = steps && pads && dilations && group_count && relu && wanted && name &&
+                     is_planes(x) && is_planes(weight) && is_operand_like(weight, x) &&
+                     is_operand_like(dy, x) && (*relu ? is_operand_like(y, x) : y.is_none());
   if (!ready) return py::none();
-  return py_conv2d_backward(as_array(dy), as_array(x), as_array(weight), *steps, *pads, *dilations,
-                            *group_count, *wanted, *name);
+  return py_conv2d_backward(as_array(dy), as_array(x), as_array(weight), as_optional_array(y),
+                            overwrite_dy, *steps, *pads, *dilations, *group_count, *wanted, *name);
 }
 
 py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weight,
@@ -233,11 +255,12 @@ void register_conv(py::module_& m) {
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("activation"), py::arg("algorithm"), py::arg("out"));
   m.def("conv2d_backward", &py_conv2d_backward, py::arg("dy"), py::arg("x"), py::arg("weight"),
-        py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
-        py::arg("needs"), py::arg("algorithm"));
+        py::arg("y"), py::arg("overwrite_dy"), py::arg("stride"), py::arg("padding"),
+        py::arg("dilation"), py::arg("groups"), py::arg("needs"), py::arg("algorithm"));
   m.def("conv2d_backward_at_once", &py_conv2d_backward_at_once, py::arg("dy"), py::arg("x"),
-        py::arg("weight"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-        py::arg("groups"), py::arg("needs"), py::arg("algorithm"));
+        py::arg("weight"), py::arg("y"), py::arg("overwrite_dy"), py::arg("stride"),
+        py::arg("padding"), py::arg("dilation"), py::arg("groups"), py::arg("activation"),
+        py::arg("needs"), py::arg("algorithm"));
   m.def("conv_transpose2d_forward", &py_conv_transpose2d_forward, py::arg("x"), py::arg("weight"),
         py::arg("bias"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
         py::arg("groups"), py::arg("output_size"), py::arg("out"));

@@ -8,6 +8,7 @@
 #include "pack.h"
 #include "pad_rows.h"
 #include "pool_rows.h"
+#include "relu_rows.h"
 #include "store_tile.h"
 
 namespace convolt {
@@ -52,6 +53,7 @@ constexpr KernelTable<T> make_table() {
   table.spread_row = spread_row<T>;
   table.sum = sum<T>;
   table.first_maximum = first_maximum<T>;
+  table.relu_backward = relu_backward<T>;
   table.store_tile = store_tile<T>;
   table.depthwise_rows = depthwise_rows<T>;
   table.depthwise_dots = depthwise_dots<T>;

@@ -1,4 +1,4 @@
-// The kernels of pooling and of plane sums, against plain loops.
+// The kernels of pooling, of plane sums and of ReLU, against plain loops.
 #pragma once
 
 #include <algorithm>
@@ -162,6 +162,15 @@ void check_rows(const KernelTable<T>& kernels, int64_t count, Guard guard, Rando
   }
   kernels.divide_row(x.data(), count, T{3}, divisors.data(), y.data());
   report.expect_equal(y.data(), expected, "y");
+
+  report.begin("relu_backward" + text);
+  random.fill_special<T>(x);
+  random.fill_special<T>(divisors);
+  for (int64_t i = 0; i < count; ++i) {
+    expected[static_cast<std::size_t>(i)] = x[i] > 0 || std::isnan(x[i]) ? divisors[i] : T{0};
+  }
+  kernels.relu_backward(divisors.data(), x.data(), count, y.data());
+  report.expect_equal(y.data(), expected, "dx");
 
   report.begin("widen_offsets" + text);
   constexpr int64_t kBase = int64_t{1} << 40, kShift = -3, kStep = 2;

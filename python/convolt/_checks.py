@@ -47,6 +47,18 @@ def check_activation(activation: str | None, function: str) -> None:
         raise ValueError(f"{function}: activation must be None or 'relu', got {activation!r}")
 
 
+def check_saved_output(y: Any, activation: str | None, function: str) -> None:
+    """Refuse an activation without the output that its gradient needs, or the reverse."""
+    check_activation(activation, function)
+    if activation is not None and y is None:
+        raise ValueError(
+            f"{function}: y must be the output of the forward pass with "
+            f"activation={activation!r}, got None"
+        )
+    if activation is None and y is not None:
+        raise ValueError(f"{function}: y must come with an activation, got y with activation=None")
+
+
 def as_float(
     value: Any, name: str, function: str, *, like: NDArray[Any] | None = None
 ) -> NDArray[Any]:

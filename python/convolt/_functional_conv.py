@@ -20,7 +20,13 @@ from convolt._arguments import (
     resolve_transpose,
 )
 from convolt._arrays import check_output, operand, optional_operand
-from convolt._checks import GRADIENTS, check_activation, check_image, check_kernel
+from convolt._checks import (
+    GRADIENTS,
+    check_activation,
+    check_image,
+    check_kernel,
+    check_saved_output,
+)
 from convolt._padding import integer
 
 
@@ -129,6 +135,9 @@ def conv2d_backward(
     padding: Padding = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: NDArray[Any] | None = None,
+    overwrite_dy: bool = False,
     needs: Iterable[str] = GRADIENTS,
     algorithm: str = "auto",
 ) -> Conv2dGradients:
@@ -140,8 +149,13 @@ def conv2d_backward(
         Gradient of the output, (N, OC, OH, OW).
     x, weight : ndarray
         What the forward pass was given.
-    stride, padding, dilation, groups, algorithm : optional
+    stride, padding, dilation, groups, activation, algorithm : optional
         As in the forward pass.
+    y : ndarray, optional
+        With an activation, and only then: the output of the forward pass. Where ReLU made it 0, the
+        gradient is 0.
+    overwrite_dy : bool, optional
+        Whether `dy` may be overwritten: an activation then needs no array of that size.
     needs : iterable of {"dx", "dweight", "dbias"}, optional
         Which gradients to compute.
 
@@ -168,7 +182,8 @@ def conv2d_backward(
            [1., 2., 1.]])
     """
     gradients = _core.conv2d_backward_at_once(
-        dy, x, weight, stride, padding, dilation, groups, needs, algorithm
+        *(dy, x, weight, y, overwrite_dy),
+        *(stride, padding, dilation, groups, activation, needs, algorithm),
     )
     if gradients is not None:
         return Conv2dGradients(*gradients)
@@ -176,6 +191,8 @@ def conv2d_backward(
     x = operand(x, "x", function)
     dy = operand(dy, "dy", function, like=x)
     weight = operand(weight, "weight", function, like=x)
+    check_saved_output(y, activation, function)
+    y = optional_operand(y, "y", function, like=x)
     check_image(x, "x", function)
     check_kernel(weight, "OC, C/groups", function)
     steps = pair(stride, "stride", function)
@@ -187,7 +204,7 @@ def conv2d_backward(
     wanted = check_needs(needs, function)
     flags = tuple(name in wanted for name in GRADIENTS)
     gradients = _core.conv2d_backward(
-        dy, x, weight, steps, pads, dilations, groups, flags, algorithm
+        dy, x, weight, y, overwrite_dy, steps, pads, dilations, groups, flags, algorithm
     )
     return Conv2dGradients(*gradients)
 

@@ -22,6 +22,7 @@ from convolt._checks import (
     as_float,
     check_activation,
     check_conv_operands,
+    check_saved_output,
     check_shape,
     check_transpose_operands,
 )
@@ -151,9 +152,12 @@ def conv2d_backward(
     padding: Padding = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    activation: str | None = None,
+    y: NDArray[Any] | None = None,
+    overwrite_dy: bool = False,
     needs: Iterable[str] = GRADIENTS,
 ) -> Conv2dGradients:
-    """Gradients of :func:`conv2d` (without activation) for the gradient dy of its output.
+    """Gradients of :func:`conv2d` for the gradient dy of its output.
 
     With the indices of :func:`conv2d`, ih = oh*stride - top + kh*dilation and iw likewise::
 
@@ -161,13 +165,20 @@ def conv2d_backward(
         dweight[oc, c, kh, kw]   = sum over n, oh, ow of dy[n, oc, oh, ow] * x[n, c, ih, iw]
         dbias[oc]                = sum over n, oh, ow of dy[n, oc, oh, ow]
 
+    With ``activation="relu"`` dy counts as 0 where y <= 0, the gradient of max(z, 0) at z = 0 being
+    0. A NaN of y is not <= 0, so it lets dy through.
+
     Parameters
     ----------
     dy : ndarray, (N, OC, OH, OW)
     x : ndarray, (N, C, H, W)
     weight : ndarray, (OC, C/groups, KH, KW)
-    stride, padding, dilation, groups
+    stride, padding, dilation, groups, activation
         As in the forward pass.
+    y : ndarray, (N, OC, OH, OW), or None
+        The output of the forward pass; with an activation, and only then.
+    overwrite_dy : bool
+        A permission that is not made use of here.
     needs : iterable of str
         Which of "dx", "dweight", "dbias" to compute.
 
@@ -184,12 +195,17 @@ def conv2d_backward(
     x = as_float(x, "x", function)
     weight = as_float(weight, "weight", function, like=x)
     dy = as_float(dy, "dy", function, like=x)
+    check_saved_output(y, activation, function)
     groups = integer(groups, "groups", function, minimum=1)
     names = check_needs(needs, function)
     check_conv_operands(x, weight, None, groups, function)
     window = conv_window(x.shape[2:], weight.shape[2:], stride, padding, dilation, function)
     expected = (x.shape[0], weight.shape[0], *window.output_size)
     check_shape(dy, expected, "dy", function, "(N, OC, OH, OW)")
+    if y is not None:
+        y = as_float(y, "y", function, like=x)
+        check_shape(y, expected, "y", function, "(N, OC, OH, OW)")
+        dy = np.where(y <= 0, 0, dy)
     dx = _backward_data(dy, weight, x.shape[2:], window, groups) if "dx" in names else None
     dweight = None
     if "dweight" in names:

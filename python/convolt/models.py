@@ -111,12 +111,17 @@ class SimpleConvNet:
             "rng": np.random.default_rng(seed),
         }
         convolution = Conv2d(
-            channels, filters, *geometry, needs_dx=False, backend=backend, **shared
+            *(channels, filters, *geometry),
+            activation="relu",
+            inplace=True,
+            needs_dx=False,
+            backend=backend,
+            **shared,
         )
         hidden = Linear(filters * rows * columns, hidden_size, **shared)
         output = Linear(hidden_size, output_size, **shared)
         self.network = Sequential(
-            *(convolution, ReLU(inplace=True), MaxPool2d(2, backend=backend)),
+            *(convolution, MaxPool2d(2, backend=backend)),
             *(Flatten(), hidden, ReLU(inplace=True), output),
         )
         self.params = self._in_the_books_names(self.network.parameters())

@@ -14,8 +14,8 @@ class ReLU(Layer):
     ----------
     inplace : bool
         Overwrite the input with the output, and dy with dx, which saves memory and time. Only
-        behind a layer whose backward pass does not need its output, such as `Conv2d` and `Linear`,
-        and before one that returns a new array from its own.
+        behind a layer whose backward pass does not need its output, such as `Linear`, and before
+        one that returns a new array from its own. `Conv2d` has a ReLU of its own, which is faster.
 
     Examples
     --------
@@ -34,8 +34,10 @@ class ReLU(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """Return `dy` where the input was positive, else 0."""
-        # The product with a mask is several times faster than np.where, which branches.
-        mask = self._from_forward() > 0
-        dx: Array = np.multiply(dy, mask, out=dy if self.inplace else None)
-        return dx
+        """Return `dy` where the input was positive or a NaN, else 0."""
+        # All bits of an entry or none: np.where branches, which is ten times slower, and the
+        # product with a mask is a NaN where dy is infinite.
+        passed = np.subtract(self._from_forward() <= 0, 1, dtype=np.int8)
+        bits = dy.view(f"i{dy.itemsize}")
+        dx = np.bitwise_and(bits, passed, out=bits if self.inplace else None)
+        return dy if self.inplace else dx.view(dy.dtype)

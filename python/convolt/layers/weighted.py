@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convolt import functional
+from convolt._checks import check_activation
 from convolt._padding import Padding, Pair, integer, pair
 from convolt.layers.base import Array, Layer
 
@@ -50,6 +51,12 @@ class Conv2d(_WeightedLayer):
         Number of groups of channels that do not see each other.
     bias : bool
         Whether to add a trainable number to each output channel, zero at the start.
+    activation : {None, "relu"}
+        Applied to the output: as a `ReLU` layer behind this one, to the bit, without its pass over
+        memory.
+    inplace : bool
+        With an activation, overwrite dy, which saves memory and time: only before a layer that
+        returns a new array from its backward pass.
     weight_init : {"he", "xavier"} or float
         Standard deviation of the normal distribution that the weight is drawn from:
         sqrt(2 / fan_in) [1]_, sqrt(2 / (fan_in + fan_out)) [2]_, or the number itself.
@@ -95,6 +102,8 @@ class Conv2d(_WeightedLayer):
         groups: int = 1,
         bias: bool = True,
         *,
+        activation: str | None = None,
+        inplace: bool = False,
         weight_init: str | float = "he",
         needs_dx: bool = True,
         dtype: DTypeLike = np.float32,
@@ -109,33 +118,36 @@ class Conv2d(_WeightedLayer):
                 "Conv2d: groups must divide in_channels and out_channels, "
                 f"got groups={groups} for {in_channels} and {out_channels} channels"
             )
+        check_activation(activation, "Conv2d")
         kernel = pair(kernel_size, "kernel_size", "Conv2d")
         shape = (out_channels, in_channels // groups, *kernel)
         fans = (shape[1] * math.prod(kernel), out_channels // groups * math.prod(kernel))
         self.weight = _initial_weight(shape, fans, weight_init, dtype, rng, "Conv2d")
         self.bias = np.zeros(out_channels, self.weight.dtype) if bias else None
         self.backend = backend
-        self._geometry = {
+        self.inplace = inplace
+        self._options = {
             "stride": stride,
             "padding": padding,
             "dilation": dilation,
             "groups": groups,
+            "activation": activation,
         }
         needs = {"dx": needs_dx, "dweight": True, "dbias": bias}
         self._needs = tuple(name for name, wanted in needs.items() if wanted)
 
     def forward(self, x: Array) -> Array:
-        """Return the convolution of `x` plus the bias."""
-        self._saved = x
-        y: Array = self.backend.conv2d(x, self.weight, self.bias, **self._geometry)
+        """Return the convolution of `x` plus the bias, behind the activation."""
+        y: Array = self.backend.conv2d(x, self.weight, self.bias, **self._options)
+        self._saved = (x, None if self._options["activation"] is None else y)
         return y
 
     def backward(self, dy: Array) -> Array | None:
         """Keep `dweight` and `dbias`, and return dx (None unless `needs_dx`)."""
-        x = self._from_forward()
+        x, y = self._from_forward()
         dx: Array | None
         dx, self.dweight, self.dbias = self.backend.conv2d_backward(
-            dy, x, self.weight, needs=self._needs, **self._geometry
+            dy, x, self.weight, y=y, overwrite_dy=self.inplace, needs=self._needs, **self._options
         )
         return dx
 

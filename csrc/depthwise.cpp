@@ -1,186 +1,95 @@
 #include "depthwise.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "isa.h"
 #include "parallel.h"
-#include "staged_planes.h"
+#include "tap_rows.h"
+#include "workspace.h"
 
 namespace convolt {
 namespace {
 
-// What forward and backward_data differ in. Group g of image n sees the unit n * groups + g of the
-// image, and writes the unit of that number of the output, `outputs` planes.
-template <typename T>
-struct RowProblem {
-  StagedPlanes planes;
-  int64_t batch, groups, outputs;
-  const T* image;
-  // Weight (output, channel, tap) of a group.
-  const T* weight;
-  int64_t group_step, output_step, channel_step, kernel_w;
-  T* out;
-  int64_t out_h, out_w, stride_h, stride_w;
-  const T* bias;
-  bool relu;
+// Whether the kernels have such a window; that of backward_weights is the window of forward.
+bool has_plane_window(const Conv2dProblem& p) {
+  const WindowParams& w = p.window;
+  return p.group_in_channels() == 1 && p.kernel_h == p.kernel_w &&
+         (p.kernel_h == 3 || p.kernel_h == 5) && w.stride_h == w.stride_w && w.stride_h <= 2 &&
+         w.dilation_h == 1 && w.dilation_w == 1;
+}
 
-  int64_t units() const { return batch * groups; }
-};
+// The planes of all images in stretches of channels, and of rows where there are few planes: what
+// one task does. Nothing here changes a bit of a window.
+struct PlaneSplit {
+  int threads;
+  int64_t channels, channel_parts;
+  int64_t rows, row_parts;
 
-// One phase of each axis: the window of its outputs.
-struct PhaseWindow {
-  const GridPhase* v;
-  const GridPhase* h;
-  std::vector<int64_t> tap_starts;
-  int64_t row_step;
-};
-
-std::vector<PhaseWindow> phase_windows(const StagedPlanes& planes) {
-  std::vector<PhaseWindow> windows;
-  for (const GridPhase& v : planes.vertical.phases) {
-    for (const GridPhase& h : planes.horizontal.phases) {
-      windows.push_back({&v, &h, planes.tap_starts(v, h), planes.row_step(v)});
-    }
+  PlaneSplit(const Conv2dProblem& p, int64_t out_rows) {
+    const double products =
+        static_cast<double>(p.out_channels * p.out_pixels()) * static_cast<double>(p.taps());
+    threads = threads_for(2.0 * static_cast<double>(p.batch) * products);
+    // Some 100 us: neither the start of a task nor the end of the last one should count.
+    constexpr double kProductsPerTask = 1e6;
+    const double tasks = std::max(products / kProductsPerTask, 1.0);
+    channels =
+        std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(p.in_channels) / tasks));
+    channel_parts = ceil_div(p.in_channels, channels);
+    constexpr int64_t kTasksPerThread = 4;
+    constexpr int64_t kLeastRows = 16;
+    const int64_t wanted =
+        ceil_div(kTasksPerThread * threads, std::max<int64_t>(p.batch * channel_parts, 1));
+    rows = threads == 1 ? out_rows : std::max(kLeastRows, ceil_div(out_rows, wanted));
+    row_parts = ceil_div(out_rows, rows);
   }
-  return windows;
+};
+
+// Calls run(image, window) for every task; `window` is that of all planes of one image.
+template <typename T, typename F>
+void for_each_part(const Conv2dProblem& p, const PlaneSplit& split, const PlaneWindow<T>& window,
+                   const F& run) {
+  const int64_t parts = split.channel_parts * split.row_parts;
+  parallel_for(p.batch * parts, split.threads, [&](int64_t task, int) {
+    PlaneWindow<T> own = window;
+    const int64_t first = task % parts / split.row_parts * split.channels;
+    own.channels = std::min(split.channels, p.in_channels - first);
+    own.row_begin = task % split.row_parts * split.rows;
+    own.row_end = std::min(own.out_h, own.row_begin + split.rows);
+    run(task / parts, first, own);
+  });
+}
+
+// backward_weights: stretches of channels, and of images where there are few channels. The latter
+// follows from the shape alone, for the order of the sums does.
+struct DotSplit {
+  int threads;
+  int64_t channels, channel_parts;
+  int64_t images, splits;
+
+  explicit DotSplit(const Conv2dProblem& p) {
+    threads = threads_for(2.0 * static_cast<double>(p.batch * p.out_channels * p.out_pixels()) *
+                          static_cast<double>(p.taps()));
+    constexpr int64_t kTasks = 32;
+    channels = std::max<int64_t>(1, p.in_channels / kTasks);
+    channel_parts = ceil_div(p.in_channels, channels);
+    images = std::max<int64_t>(1, ceil_div(p.batch, ceil_div(kTasks, channel_parts)));
+    splits = std::max<int64_t>(1, ceil_div(p.batch, images));
+  }
+};
+
+template <typename T>
+void add_splits(const T* partial, int64_t splits, int64_t elements, T* sums) {
+  std::copy_n(partial, elements, sums);
+  for (int64_t s = 1; s < splits; ++s) {
+    for (int64_t i = 0; i < elements; ++i) sums[i] += partial[s * elements + i];
+  }
 }
 
 template <typename T>
-class RowWorker {
- public:
-  RowWorker(const KernelTable<T>& kernels, const RowProblem<T>& problem,
-            const std::vector<PhaseWindow>& windows, Slicer& scratch)
-      : kernels_(kernels),
-        p_(problem),
-        windows_(windows),
-        phases_(static_cast<int64_t>(problem.planes.horizontal.phases.size())),
-        phase_pitch_(round_up(problem.planes.block_columns, kernels.lanes)) {
-    const StagedPlanes& planes = problem.planes;
-    std::size_t taps = 0;
-    for (const PhaseWindow& window : windows) taps = std::max(taps, window.tap_starts.size());
-    room_ = planes.template take_room<T>(scratch);
-    weight_ = scratch.take<T>(static_cast<int64_t>(taps) * problem.outputs);
-    phase_rows_ = scratch.take<T>(
-        phases_ > 1 ? problem.outputs * planes.block_rows * phases_ * phase_pitch_ : 0);
-  }
-
-  // One block of up to planes.units units.
-  void run(int64_t first_unit, int64_t units, int64_t block_index) {
-    const StagedPlanes& planes = p_.planes;
-    const GridBlock block = planes.block(block_index);
-    const int64_t in_pixels = planes.vertical.size * planes.horizontal.size;
-    planes.stage(kernels_, p_.image + first_unit * planes.channels * in_pixels, block, units,
-                 room_);
-    for (int64_t u = 0; u < units; ++u) {
-      const T* const padded = room_.padded + u * planes.unit_pitch();
-      for (const PhaseWindow& window : windows_) {
-        convolve(window, padded, first_unit + u, block);
-        if (phases_ > 1 && window.h == &planes.horizontal.phases.back()) {
-          interleave(*window.v, first_unit + u, block);
-        }
-      }
-    }
-  }
-
- private:
-  T* output(int64_t unit, const GridPhase& v, const GridBlock& block) const {
-    const int64_t row = v.phase + block.y * p_.stride_h;
-    return p_.out + (unit * p_.outputs * p_.out_h + row) * p_.out_w + block.x * p_.stride_w;
-  }
-
-  void convolve(const PhaseWindow& phase, const T* padded, int64_t unit, const GridBlock& block) {
-    RowWindow<T> window;
-    window.rows = std::min(block.rows, phase.v->positions - block.y);
-    window.columns = std::min(block.columns, phase.h->positions - block.x);
-    if (window.rows <= 0 || window.columns <= 0) return;
-    window.padded = padded;
-    window.tap_starts = phase.tap_starts.data();
-    window.taps = static_cast<int64_t>(phase.tap_starts.size());
-    window.kernel_h = static_cast<int64_t>(phase.v->taps.size());
-    window.kernel_w = static_cast<int64_t>(phase.h->taps.size());
-    window.row_step = phase.row_step;
-    window.row_pitch = p_.planes.row_pitch();
-    const int64_t group = unit % p_.groups;
-    const T* const bias = p_.bias == nullptr ? nullptr : p_.bias + group * p_.outputs;
-    PlaneRows<T> target;
-    if (phases_ == 1) {
-      target = {output(unit, *phase.v, block), p_.out_h * p_.out_w, p_.stride_h * p_.out_w};
-    } else {
-      const int64_t row_pitch = phases_ * phase_pitch_;
-      target = {phase_rows_ + phase.h->phase * phase_pitch_, p_.planes.block_rows * row_pitch,
-                row_pitch};
-    }
-    kernels_.depthwise_rows(window, packed_weight(phase, group), p_.outputs, target,
-                            Epilogue<T>{bias, false, p_.relu});
-  }
-
-  // weight[tap * outputs + output] in the order of the window's taps.
-  const T* packed_weight(const PhaseWindow& phase, int64_t group) {
-    T* packed = weight_;
-    for (int64_t channel = 0; channel < p_.planes.channels; ++channel) {
-      const T* const weight = p_.weight + group * p_.group_step + channel * p_.channel_step;
-      for (const TapPlace& v : phase.v->taps) {
-        for (const TapPlace& h : phase.h->taps) {
-          for (int64_t m = 0; m < p_.outputs; ++m) {
-            *packed++ = weight[m * p_.output_step + v.tap * p_.kernel_w + h.tap];
-          }
-        }
-      }
-    }
-    return weight_;
-  }
-
-  // The rows of one vertical phase from those of its horizontal phases.
-  void interleave(const GridPhase& v, int64_t unit, const GridBlock& block) {
-    const std::vector<GridPhase>& horizontal = p_.planes.horizontal.phases;
-    const int64_t rows = std::min(block.rows, v.positions - block.y);
-    const int64_t whole = std::min(block.columns, horizontal.back().positions - block.x);
-    for (int64_t m = 0; m < p_.outputs; ++m) {
-      for (int64_t r = 0; r < rows; ++r) {
-        const T* const from = phase_rows_ + (m * p_.planes.block_rows + r) * phases_ * phase_pitch_;
-        T* const to = output(unit, v, block) + (m * p_.out_h + r * p_.stride_h) * p_.out_w;
-        kernels_.interleave_rows(from, phase_pitch_, phases_, whole, to, p_.stride_w, 0);
-        if (whole == block.columns) continue;
-        for (int64_t i = 0; horizontal[static_cast<std::size_t>(i)].positions > block.x + whole;
-             ++i) {
-          to[whole * p_.stride_w + i] = from[i * phase_pitch_ + whole];
-        }
-      }
-    }
-  }
-
-  const KernelTable<T>& kernels_;
-  const RowProblem<T>& p_;
-  const std::vector<PhaseWindow>& windows_;
-  int64_t phases_, phase_pitch_;
-  typename StagedPlanes::Room<T> room_;
-  T* weight_;
-  T* phase_rows_;
-};
-
-template <typename T>
-void run_rows(const RowProblem<T>& problem, double products) {
-  const KernelTable<T>& kernels = selected_kernels<T>();
-  const StagedPlanes& planes = problem.planes;
-  const std::vector<PhaseWindow> windows = phase_windows(planes);
-  const int threads = threads_for(2.0 * products);
-  Slicer size;
-  RowWorker<T>(kernels, problem, windows, size);
-  const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
-
-  constexpr int64_t kTasksPerThread = 8;
-  const int64_t steps = ceil_div(problem.units(), planes.units) * planes.blocks();
-  const int64_t steps_per_task = ceil_div(std::max<int64_t>(steps, 1), kTasksPerThread * threads);
-  parallel_for(ceil_div(steps, steps_per_task), threads, [&](int64_t task, int thread) {
-    Slicer slice(scratch.data() + size.used() * static_cast<std::size_t>(thread));
-    RowWorker<T> worker(kernels, problem, windows, slice);
-    const int64_t end = std::min(steps, (task + 1) * steps_per_task);
-    for (int64_t step = task * steps_per_task; step < end && !stop_requested(); ++step) {
-      const int64_t unit = step / planes.blocks() * planes.units;
-      worker.run(unit, std::min(planes.units, problem.units() - unit), step % planes.blocks());
-    }
-  });
+const T* zeros(const Scratch& scratch, int64_t count) {
+  T* const row = reinterpret_cast<T*>(scratch.data());
+  std::fill_n(row, count, T{0});
+  return row;
 }
 
 }  // namespace
@@ -188,59 +97,129 @@ void run_rows(const RowProblem<T>& problem, double products) {
 template <typename T>
 void depthwise_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias,
                        bool relu, T* y) {
-  const WindowParams& w = p.window;
-  const int64_t lanes = selected_kernels<T>().lanes;
-  RowProblem<T> problem = {
-      StagedPlanes(forward_axis(p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top, p.out_h),
-                   forward_axis(p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left, p.out_w),
-                   p.group_in_channels(), lanes, static_cast<int64_t>(sizeof(T))),
-      p.batch,
-      p.groups,
-      p.group_out_channels(),
-      x,
-      weight,
-      p.group_out_channels() * p.group_in_channels() * p.taps(),
-      p.group_in_channels() * p.taps(),
-      p.taps(),
-      p.kernel_w,
-      y,
-      p.out_h,
-      p.out_w,
-      1,
-      1,
-      bias,
-      relu};
-  run_rows(problem, static_cast<double>(p.batch * p.out_channels * p.out_pixels()) *
-                        static_cast<double>(p.group_in_channels() * p.taps()));
+  if (!has_plane_window(p)) return tap_rows_forward(p, x, weight, bias, relu, y);
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const Scratch scratch(static_cast<std::size_t>(p.in_w) * sizeof(T));
+  const int64_t outputs = p.group_out_channels();
+  const PlaneWindow<T> window = {nullptr,
+                                 p.in_h,
+                                 p.in_w,
+                                 zeros<T>(scratch, p.in_w),
+                                 p.kernel_h,
+                                 p.window.stride_h,
+                                 p.window.pad_top,
+                                 p.window.pad_left,
+                                 p.out_h,
+                                 p.out_w,
+                                 0,
+                                 p.out_h,
+                                 p.in_channels,
+                                 outputs,
+                                 1};
+  for_each_part<T>(
+      p, PlaneSplit(p, p.out_h), window, [&](int64_t image, int64_t channel, PlaneWindow<T>& own) {
+        const int64_t output = channel * outputs;
+        own.image = x + (image * p.in_channels + channel) * p.in_pixels();
+        kernels.plane_windows(own, weight + output * p.taps(),
+                              y + (image * p.out_channels + output) * p.out_pixels(),
+                              Epilogue<T>{bias == nullptr ? nullptr : bias + output, false, relu});
+      });
 }
 
 template <typename T>
 void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                              T* dx) {
-  const WindowParams& w = p.window;
-  const int64_t lanes = selected_kernels<T>().lanes;
-  RowProblem<T> problem = {
-      StagedPlanes(backward_axis(p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top, p.out_h),
-                   backward_axis(p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left, p.out_w),
-                   p.group_out_channels(), lanes, static_cast<int64_t>(sizeof(T))),
-      p.batch,
-      p.groups,
-      p.group_in_channels(),
-      dy,
-      weight,
-      p.group_out_channels() * p.group_in_channels() * p.taps(),
-      p.taps(),
-      p.group_in_channels() * p.taps(),
-      p.kernel_w,
-      dx,
+  const int64_t stride = p.window.stride_h;
+  if (!has_plane_window(p) || p.group_out_channels() != 1 || (stride == 2 && p.kernel_h != 3)) {
+    return tap_rows_backward_data(p, dy, weight, bias, dx);
+  }
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const Scratch scratch(static_cast<std::size_t>(p.out_w) * sizeof(T));
+  // With stride 1 it is a window over dy, flipped.
+  const PlaneWindow<T> window = {
+      nullptr,
+      p.out_h,
+      p.out_w,
+      zeros<T>(scratch, p.out_w),
+      p.kernel_h,
+      stride,
+      stride == 1 ? p.kernel_h - 1 - p.window.pad_top : p.window.pad_top,
+      stride == 1 ? p.kernel_w - 1 - p.window.pad_left : p.window.pad_left,
       p.in_h,
       p.in_w,
-      w.stride_h,
-      w.stride_w,
-      bias,
-      false};
-  run_rows(problem, static_cast<double>(p.batch * p.out_channels * p.out_pixels()) *
-                        static_cast<double>(p.group_in_channels() * p.taps()));
+      0,
+      0,
+      p.in_channels,
+      1,
+      -1};
+  for_each_part<T>(p, PlaneSplit(p, ceil_div(p.in_h, stride)), window,
+                   [&](int64_t image, int64_t channel, PlaneWindow<T>& own) {
+                     const int64_t plane = image * p.in_channels + channel;
+                     const T* const own_bias = bias == nullptr ? nullptr : bias + channel;
+                     const T* const own_weight = weight + channel * p.taps();
+                     T* const own_dx = dx + plane * p.in_pixels();
+                     own.image = dy + plane * p.out_pixels();
+                     if (stride == 2) {
+                       kernels.plane_spread(own, own_weight, own_bias, own_dx);
+                     } else {
+                       kernels.plane_windows(own, own_weight + p.taps() - 1, own_dx,
+                                             Epilogue<T>{own_bias, false, false});
+                     }
+                   });
+}
+
+template <typename T>
+void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
+  if (!has_plane_window(p)) return tap_rows_backward_weights(p, dy, x, dweight);
+  const int64_t elements = p.out_channels * p.taps();
+  if (elements == 0) return;
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  const DotSplit split(p);
+  Slicer size;
+  size.take<T>(p.in_w);
+  size.take<T>(split.splits * elements);
+  const std::size_t shared = size.used();
+  size.take<T>(split.channels * p.group_out_channels() * p.taps() * kernels.lanes);
+  const std::size_t per_thread = size.used() - shared;
+  const Scratch scratch(shared + per_thread * static_cast<std::size_t>(split.threads));
+  Slicer slices(scratch.data());
+  T* const zero_row = slices.take<T>(p.in_w);
+  std::fill_n(zero_row, p.in_w, T{0});
+  T* const partial = split.splits > 1 ? slices.take<T>(split.splits * elements) : dweight;
+
+  const PlaneWindow<T> window = {nullptr,
+                                 p.in_h,
+                                 p.in_w,
+                                 zero_row,
+                                 p.kernel_h,
+                                 p.window.stride_h,
+                                 p.window.pad_top,
+                                 p.window.pad_left,
+                                 p.out_h,
+                                 p.out_w,
+                                 0,
+                                 p.out_h,
+                                 0,
+                                 p.group_out_channels(),
+                                 1};
+  parallel_for(split.splits * split.channel_parts, split.threads, [&](int64_t task, int thread) {
+    T* const totals = reinterpret_cast<T*>(scratch.data() + shared +
+                                           per_thread * static_cast<std::size_t>(thread));
+    const int64_t part = task / split.channel_parts;
+    const int64_t first = task % split.channel_parts * split.channels;
+    PlaneWindow<T> own = window;
+    own.channels = std::min(split.channels, p.in_channels - first);
+    const int64_t sums = own.channels * own.outputs * p.taps();
+    std::fill_n(totals, sums * kernels.lanes, T{0});
+    const int64_t end = std::min(p.batch, (part + 1) * split.images);
+    for (int64_t n = part * split.images; n < end && !stop_requested(); ++n) {
+      own.image = x + (n * p.in_channels + first) * p.in_pixels();
+      kernels.plane_dots(own, dy + (n * p.out_channels + first * own.outputs) * p.out_pixels(),
+                         totals);
+    }
+    kernels.sum_dots(totals, sums, partial + part * elements + first * own.outputs * p.taps());
+  });
+  if (split.splits > 1) add_splits(partial, split.splits, elements, dweight);
 }
 
 template void depthwise_forward(const Conv2dProblem&, const float*, const float*, const float*,
@@ -251,5 +230,8 @@ template void depthwise_backward_data(const Conv2dProblem&, const float*, const 
                                       const float*, float*);
 template void depthwise_backward_data(const Conv2dProblem&, const double*, const double*,
                                       const double*, double*);
+template void depthwise_backward_weights(const Conv2dProblem&, const float*, const float*, float*);
+template void depthwise_backward_weights(const Conv2dProblem&, const double*, const double*,
+                                         double*);
 
 }  // namespace convolt

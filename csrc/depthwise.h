@@ -1,10 +1,6 @@
-// Convolutions with few channels in a group, depthwise ones above all, by row kernels: a GEMM would
-// pack each pixel as often as there are taps, to multiply it by one or a few weights. Here the rows
-// of the image are padded once, into cache, and the taps read them shifted.
-//
-//   forward           rows of x, every tap;  strides are settled in the padded rows
-//   backward_data     rows of dy, the taps of each phase of the stride, flipped
-//   backward_weights  rows of x times rows of dy, a sum for each tap
+// Depthwise convolution, and its like with few channels in a group. 3 x 3 and 5 x 5 windows go
+// straight over the planes (kernels/plane_windows.h), all others tap by tap over padded rows
+// (tap_rows.h).
 #pragma once
 
 #include "geometry.h"

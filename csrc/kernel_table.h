@@ -126,10 +126,23 @@ struct RowWindow {
   const T* padded;
   const int64_t* tap_starts;
   int64_t taps;
-  int64_t kernel_h, kernel_w;
-  int64_t row_step;
   int64_t row_pitch;
   int64_t rows, columns;
+};
+
+// Depthwise windows over whole planes, kernel x kernel of them, 3 or 5, with stride 1 or 2 both
+// ways and no dilation. Output plane c * outputs + m sees plane c of the image.
+template <typename T>
+struct PlaneWindow {
+  const T* image;
+  int64_t in_h, in_w;
+  const T* zeros;  // a row of them, for what lies above and below the image
+  int64_t kernel, stride;
+  int64_t pad_top, pad_left;  // negative: so many rows or columns are left out
+  int64_t out_h, out_w;
+  int64_t row_begin, row_end;  // the output rows to do
+  int64_t channels, outputs;
+  int64_t weight_step;  // from tap to tap: 1, or -1 for the flipped window
 };
 
 // Rows of several planes: data[plane * plane_pitch + row * row_pitch + column].
@@ -193,13 +206,22 @@ struct KernelTable {
   void (*store_tile)(const T* tile, int64_t pitch, int64_t rows, const TileTarget<T>& target,
                      int64_t panel, const Epilogue<T>& epilogue);
 
-  // Convolutions without packing, kernels/depthwise_rows.h: all taps of some rows of `outputs`
-  // planes of y, weight[t * outputs + m].
-  void (*depthwise_rows)(const RowWindow<T>& window, const T* weight, int64_t outputs,
-                         const PlaneRows<T>& y, const Epilogue<T>& epilogue);
-  // totals[(m * taps + t) * lanes ..] += the dot products, one for each lane; then their sums.
-  void (*depthwise_dots)(const RowWindow<T>& window, const PlaneRows<const T>& dy, int64_t outputs,
-                         T* totals);
+  // Depthwise windows, kernels/plane_windows.h: weight[(c * outputs + m) * taps + t * step].
+  void (*plane_windows)(const PlaneWindow<T>& window, const T* weight, T* y,
+                        const Epilogue<T>& epilogue);
+  // The gradient of the image of 3 x 3 windows with stride 2: `image` is dy, with one output for
+  // each channel, and row_begin and row_end count pairs of rows of dx.
+  void (*plane_spread)(const PlaneWindow<T>& window, const T* weight, const T* bias, T* dx);
+  // totals[((c * outputs + m) * taps + t) * lanes + ..] += the dot products with dy, in parts.
+  void (*plane_dots)(const PlaneWindow<T>& window, const T* dy, T* totals);
+
+  // Any window, from padded rows, kernels/tap_rows.h: all taps of some rows of `outputs` planes of
+  // y, weight[t * outputs + m]; and the dot products totals[(m * taps + t) * lanes + ..].
+  void (*tap_rows)(const RowWindow<T>& window, const T* weight, int64_t outputs,
+                   const PlaneRows<T>& y, const Epilogue<T>& epilogue);
+  void (*tap_dots)(const RowWindow<T>& window, const PlaneRows<const T>& dy, int64_t outputs,
+                   T* totals);
+  // sums[i] = the sum of totals[i * lanes ..] over the lanes.
   void (*sum_dots)(const T* totals, int64_t count, T* sums);
 
   // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.

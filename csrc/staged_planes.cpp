@@ -112,17 +112,6 @@ std::vector<int64_t> StagedPlanes::tap_starts(const GridPhase& v, const GridPhas
   return starts;
 }
 
-int64_t StagedPlanes::row_step(const GridPhase& v) const {
-  if (channels != 1) return 0;
-  const int64_t step = vertical.samplings;
-  for (std::size_t tap = 0; tap < v.taps.size(); ++tap) {
-    const int64_t index = static_cast<int64_t>(tap);
-    if (v.taps[tap].sampling != index % step) return 0;
-    if (v.taps[tap].shift != v.taps[0].shift + index / step) return 0;
-  }
-  return step;
-}
-
 template <typename T>
 void StagedPlanes::stage(const KernelTable<T>& kernels, const T* image, const GridBlock& block,
                          int64_t count, const Room<T>& room) const {

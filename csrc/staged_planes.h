@@ -71,9 +71,6 @@ class StagedPlanes {
 
   // Where a tap of grid position (0, 0) begins, and those of a whole window.
   std::vector<int64_t> tap_starts(const GridPhase& v, const GridPhase& h) const;
-  // RowWindow::row_step of such a window.
-  int64_t row_step(const GridPhase& v) const;
-
   // What a thread needs for stage().
   template <typename T>
   struct Room {

@@ -2,14 +2,17 @@
 // compiler flags of that ISA. Nothing but intrinsics and our own kernel headers may be included
 // here: a function that the linker could share with the rest of the library would take AVX code to
 // CPUs that have none. CI looks at the symbols of the object.
-#include "depthwise_dots.h"
-#include "depthwise_rows.h"
 #include "gemm_microkernel.h"
 #include "pack.h"
 #include "pad_rows.h"
+#include "plane_dots.h"
+#include "plane_spread.h"
+#include "plane_windows.h"
 #include "pool_rows.h"
 #include "relu_rows.h"
 #include "store_tile.h"
+#include "tap_dots.h"
+#include "tap_rows.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {
@@ -55,8 +58,11 @@ constexpr KernelTable<T> make_table() {
   table.first_maximum = first_maximum<T>;
   table.relu_backward = relu_backward<T>;
   table.store_tile = store_tile<T>;
-  table.depthwise_rows = depthwise_rows<T>;
-  table.depthwise_dots = depthwise_dots<T>;
+  table.plane_windows = plane_windows<T>;
+  table.plane_spread = plane_spread<T>;
+  table.plane_dots = plane_dots<T>;
+  table.tap_rows = tap_rows<T>;
+  table.tap_dots = tap_dots<T>;
   table.sum_dots = sum_dots<T>;
   table.fma_chains = fma_chains<T>;
   return table;

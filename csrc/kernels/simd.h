@@ -64,80 +64,23 @@ static inline void keep_in_register([[maybe_unused]] Vec<T>& v) {
 #endif
 }
 
-// -1 in the first `count` lanes, 0 in the others.
+// The same vector, which has to be in a register: the compiler would rather load it for each use.
 template <typename T>
-static inline Mask<T> first_lanes(int64_t count) {
-  using Lane = decltype(Mask<T>{}[0] + 0);
-  Mask<T> lanes;
-  for (int i = 0; i < kLanes<T>; ++i) lanes[i] = i;
-  return lanes < static_cast<Lane>(count);
-}
-
-// The first `count` lanes, 1 <= count <= kLanes, and zeros; not one element more is read.
-template <typename T>
-static inline Vec<T> load_first(const T* p, int64_t count) {
-#if defined(__AVX512F__)
-  const unsigned lanes = (1U << count) - 1U;
-  if constexpr (sizeof(T) == 4) {
-    return (Vec<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>(lanes), p);
-  } else {
-    return (Vec<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>(lanes), p);
-  }
-#elif defined(__AVX2__)
-  const __m256i lanes = (__m256i)first_lanes<T>(count);
-  if constexpr (sizeof(T) == 4) {
-    return (Vec<T>)_mm256_maskload_ps(p, lanes);
-  } else {
-    return (Vec<T>)_mm256_maskload_pd(p, lanes);
-  }
-#else
-  Vec<T> v{};
-  for (int i = 0; i < kLanes<T>; ++i) {
-    if (i < count) v[i] = p[i];
-  }
+static inline Vec<T> in_register(Vec<T> v) {
+#if defined(__SSE2__)
+  __asm__("" : "+v"(v));
+#elif defined(__aarch64__)
+  __asm__("" : "+w"(v));
+#endif
   return v;
-#endif
 }
 
-// Stores the first `count` lanes, 1 <= count <= kLanes. In halves where the ISA has no quick masked
-// store: AMD's AVX2 takes dozens of cycles for one.
+// The same pointer, which the compiler then knows nothing of: it would rather have one for every
+// element of a large tile, and spill them, than one and displacements.
 template <typename T>
-static inline void store_first(T* p, Vec<T> v, int64_t count) {
-#if defined(__AVX512F__)
-  const unsigned lanes = (1U << count) - 1U;
-  if constexpr (sizeof(T) == 4) {
-    _mm512_mask_storeu_ps(p, static_cast<__mmask16>(lanes), (__m512)v);
-  } else {
-    _mm512_mask_storeu_pd(p, static_cast<__mmask8>(lanes), (__m512d)v);
-  }
-#else
-  T lanes[kLanes<T>];
-  store<T>(lanes, v);
-  const T* from = lanes;
-  if (count == kLanes<T>) {
-    store<T>(p, v);
-    return;
-  }
-#pragma GCC unroll 4
-  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
-    if ((count & half) == 0) continue;
-    __builtin_memcpy(p, from, static_cast<std::size_t>(half) * sizeof(T));
-    p += half;
-    from += half;
-  }
-#endif
-}
-
-// The sum of all lanes, by halves.
-template <typename T>
-static inline T sum_lanes(Vec<T> v) {
-  T lanes[kLanes<T>];
-  store<T>(lanes, v);
-#pragma GCC unroll 5
-  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  }
-  return lanes[0];
+static inline const T* opaque(const T* p) {
+  __asm__("" : "+r"(p));
+  return p;
 }
 
 // a * b + c, rounded once where the ISA has it.

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <vector>
 
-#include "depthwise.h"
 #include "isa.h"
 #include "parallel.h"
 #include "staged_planes.h"
+#include "tap_rows.h"
 
 namespace convolt {
 namespace {
@@ -20,13 +20,8 @@ class WeightsWorker {
         p_(problem),
         planes_(planes),
         sums_(problem.group_out_channels() * static_cast<int64_t>(tap_starts.size())) {
-    const GridPhase& v = planes.vertical.phases.front();
-    const GridPhase& h = planes.horizontal.phases.front();
     window_.tap_starts = tap_starts.data();
     window_.taps = static_cast<int64_t>(tap_starts.size());
-    window_.kernel_h = static_cast<int64_t>(v.taps.size());
-    window_.kernel_w = static_cast<int64_t>(h.taps.size());
-    window_.row_step = planes.row_step(v);
     window_.row_pitch = planes.row_pitch();
     room_ = planes.take_room<T>(scratch);
     totals_ = scratch.take<T>(planes.units * sums_ * kernels.lanes);
@@ -55,8 +50,8 @@ class WeightsWorker {
     window_.rows = block.rows;
     window_.columns = block.columns;
     const PlaneRows<const T> rows = {dy + block.y * p_.out_w + block.x, p_.out_pixels(), p_.out_w};
-    kernels_.depthwise_dots(window_, rows, p_.group_out_channels(),
-                            totals_ + group * sums_ * kernels_.lanes);
+    kernels_.tap_dots(window_, rows, p_.group_out_channels(),
+                      totals_ + group * sums_ * kernels_.lanes);
   }
 
   const KernelTable<T>& kernels_;
@@ -71,7 +66,7 @@ class WeightsWorker {
 }  // namespace
 
 template <typename T>
-void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
+void tap_rows_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
   const int64_t elements = p.out_channels * p.group_in_channels() * p.taps();
   if (elements == 0) return;
   const KernelTable<T>& kernels = selected_kernels<T>();
@@ -116,8 +111,8 @@ void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x,
   }
 }
 
-template void depthwise_backward_weights(const Conv2dProblem&, const float*, const float*, float*);
-template void depthwise_backward_weights(const Conv2dProblem&, const double*, const double*,
-                                         double*);
+template void tap_rows_backward_weights(const Conv2dProblem&, const float*, const float*, float*);
+template void tap_rows_backward_weights(const Conv2dProblem&, const double*, const double*,
+                                        double*);
 
 }  // namespace convolt

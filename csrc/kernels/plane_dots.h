@@ -1,0 +1,116 @@
+// The gradient of the weights of depthwise windows, straight over the planes (plane_windows.h): for
+// each tap the dot product of dy with the shifted image.
+//
+//   totals[p][u][v][lane] += sum over r, i of  dy[p][r][i] * image[p / outputs][row][column]
+//
+// Column i counts for one lane, in an order that the width alone decides; the lanes stay apart
+// until sum_dots adds them. A tile of image rows meets the rows of dy that see them: 9 sums, 4 rows
+// of dy and a row of the image are 14 registers. Lanes behind the last column take no part: what
+// the image holds there, NaN included, belongs to other taps.
+#pragma once
+
+#include "plane_windows.h"
+
+namespace convolt {
+namespace CONVOLT_ISA {
+
+template <typename T, int Kernel, int Stride, int Rows, bool Inside>
+static inline void dot_tile(const ImageRows<T, Kernel, Stride, Rows>& image, int64_t column,
+                            const Lanes<T>* lanes, const Vec<T>* gradients, Vec<T>* sums) {
+#pragma GCC unroll 20
+  for (int q = 0; q < image.kCount; ++q) {
+    const T* const row = opaque(image.rows[q]) + column;
+#pragma GCC unroll 8
+    for (int k = 0; k < Kernel; ++k) {
+      const Vec<T> x = in_register<T>(load_tap<T, Stride, Inside>(row, k, lanes));
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) {
+        const int u = q - r * Stride;
+        if (u < 0 || u >= Kernel) continue;
+        sums[u * Kernel + k] = multiply_add<T>(x, gradients[r], sums[u * Kernel + k]);
+      }
+    }
+  }
+}
+
+// What the row tiles of one plane share.
+template <typename T, int Kernel, int Stride>
+struct DotPlane {
+  const PlaneWindow<T>& window;
+  TileLanes<T, Kernel, Stride> first, last;  // of the first and the last tile of a row
+  Lanes<T> last_dy;
+  const T* image;
+  const T* dy;
+  T* totals;
+};
+
+// The rows from `row` on as far as whole tiles go; returns where they end.
+template <typename T, int Kernel, int Stride, int Rows>
+[[gnu::noinline]] static int64_t dot_rows(const DotPlane<T, Kernel, Stride>& plane, int64_t row) {
+  const PlaneWindow<T>& w = plane.window;
+  Vec<T> sums[Kernel * Kernel];
+#pragma GCC unroll 32
+  for (int t = 0; t < Kernel * Kernel; ++t) sums[t] = load<T>(plane.totals + t * kLanes<T>);
+  for (; row + Rows <= w.row_end; row += Rows) {
+    const ImageRows<T, Kernel, Stride, Rows> image(w, plane.image, row);
+    for (int64_t i = 0; i < w.out_w; i += kLanes<T>) {
+      const bool is_last = i + kLanes<T> > w.out_w;
+      Vec<T> gradients[Rows];
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) {
+        const T* const dy = plane.dy + (row + r) * w.out_w + i;
+        const Vec<T> v = is_last ? load_lanes<T>(dy, plane.last_dy) : load<T>(dy);
+        gradients[r] = Stride == 1 ? v : in_pair_order<T>(v);
+      }
+      const int64_t column = i * Stride - w.pad_left;
+      if (!is_last && is_inside<T, Kernel, Stride>(column, w.in_w)) {
+        dot_tile<T, Kernel, Stride, Rows, true>(image, column, nullptr, gradients, sums);
+      } else {
+        const TileLanes<T, Kernel, Stride> lanes =
+            i == 0    ? plane.first
+            : is_last ? plane.last
+                      : tile_lanes<T, Kernel, Stride>(column, w.in_w, kLanes<T>);
+        dot_tile<T, Kernel, Stride, Rows, false>(image, column, lanes.loads, gradients, sums);
+      }
+    }
+  }
+#pragma GCC unroll 32
+  for (int t = 0; t < Kernel * Kernel; ++t) store<T>(plane.totals + t * kLanes<T>, sums[t]);
+  return row;
+}
+
+template <typename T, int Kernel, int Stride>
+static void dot_planes(const PlaneWindow<T>& w, const T* dy, T* totals) {
+  const int64_t rest = w.out_w % kLanes<T>;
+  DotPlane<T, Kernel, Stride> plane = {
+      w,
+      tile_lanes<T, Kernel, Stride>(-w.pad_left, w.in_w, w.out_w),
+      tile_lanes<T, Kernel, Stride>((w.out_w - rest) * Stride - w.pad_left, w.in_w, rest),
+      lanes_between<T>(0, rest),
+      w.image,
+      dy,
+      totals};
+  for (int64_t c = 0; c < w.channels; ++c, plane.image += w.in_h * w.in_w) {
+    for (int64_t m = 0; m < w.outputs; ++m) {
+      int64_t row = dot_rows<T, Kernel, Stride, 4>(plane, w.row_begin);
+      if (row + 2 <= w.row_end) row = dot_rows<T, Kernel, Stride, 2>(plane, row);
+      if (row < w.row_end) dot_rows<T, Kernel, Stride, 1>(plane, row);
+      plane.dy += w.out_h * w.out_w;
+      plane.totals += Kernel * Kernel * kLanes<T>;
+    }
+  }
+}
+
+template <typename T>
+static void plane_dots(const PlaneWindow<T>& window, const T* dy, T* totals) {
+  if (window.kernel == 3) {
+    window.stride == 1 ? dot_planes<T, 3, 1>(window, dy, totals)
+                       : dot_planes<T, 3, 2>(window, dy, totals);
+  } else {
+    window.stride == 1 ? dot_planes<T, 5, 1>(window, dy, totals)
+                       : dot_planes<T, 5, 2>(window, dy, totals);
+  }
+}
+
+}  // namespace CONVOLT_ISA
+}  // namespace convolt

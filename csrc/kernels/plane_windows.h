@@ -1,0 +1,231 @@
+// Depthwise windows straight over the planes of an image: no padded copy, no packing.
+//
+//   y[p][r][i] = epilogue(sum over u, v of  weight[p][u][v] * image[p / outputs][row][column])
+//     row = r * Stride + u - pad_top,  column = i * Stride + v - pad_left,  zero outside the image
+//
+// A row of the image, loaded at its shifts, serves all output rows of a tile that see it: with four
+// of them, 3 x 3 taps at stride 1 do 36 multiply-adds for 18 loads, and 9 weights, 4 sums and a row
+// are 14 registers. At stride 2 two vectors make one of even and one of odd places. Rows outside of
+// the image are a row of zeros; where columns lie outside, the lanes that are inside are chosen
+// while loading. Columns that do not fill a vector: the last tile begins earlier and computes some
+// twice; narrower rows are stored in part. Whatever the tile, the taps come in the order of the
+// reference.
+#pragma once
+
+#include "../kernel_table.h"
+#include "simd_lanes.h"
+
+namespace convolt {
+namespace CONVOLT_ISA {
+
+// Vectors that a tile loads of an image row: one for each tap, or two for each pair of taps.
+template <int Kernel, int Stride>
+constexpr int kTileLoads = Stride == 1 ? Kernel : Kernel + Kernel % 2;
+
+// How far behind the first column of a tile load n begins.
+template <typename T, int Stride>
+static constexpr int64_t load_offset(int n) {
+  return Stride == 1 ? n : n / 2 * 2 + n % 2 * kLanes<T>;
+}
+
+// Which lanes of each load of a tile are inside the image.
+template <typename T, int Kernel, int Stride>
+struct TileLanes {
+  Lanes<T> loads[kTileLoads<Kernel, Stride>];
+};
+
+// For the tile whose first tap has this column of the image. Only `columns` of it count.
+template <typename T, int Kernel, int Stride>
+static inline TileLanes<T, Kernel, Stride> tile_lanes(int64_t column, int64_t in_w,
+                                                      int64_t columns) {
+  TileLanes<T, Kernel, Stride> lanes;
+  for (int n = 0; n < kTileLoads<Kernel, Stride>; ++n) {
+    const int64_t start = column + load_offset<T, Stride>(n);
+    const int64_t counted = columns * Stride - (Stride == 1 ? 0 : n % 2 * kLanes<T>);
+    const int64_t inside = in_w - start;
+    lanes.loads[n] = lanes_between<T>(-start, inside < counted ? inside : counted);
+  }
+  return lanes;
+}
+
+// What tap `tap` of the columns of a tile sees of an image row; at stride 2 in pair order.
+template <typename T, int Stride, bool Inside>
+static inline Vec<T> load_tap(const T* row, int tap, const Lanes<T>* lanes) {
+  if constexpr (Stride == 1) {
+    return load_if<T, Inside>(row + tap, Inside ? Lanes<T>{} : lanes[tap]);
+  } else {
+    const int pair = tap / 2 * 2;
+    const Vec<T> a = load_if<T, Inside>(row + pair, Inside ? Lanes<T>{} : lanes[pair]);
+    const Vec<T> b =
+        load_if<T, Inside>(row + pair + kLanes<T>, Inside ? Lanes<T>{} : lanes[pair + 1]);
+    return tap == pair ? even_places(a, b) : odd_places(a, b);
+  }
+}
+
+// Whether a tile whose first tap has this column reads nothing outside of the image.
+template <typename T, int Kernel, int Stride>
+static inline bool is_inside(int64_t column, int64_t in_w) {
+  constexpr int64_t kSpan = load_offset<T, Stride>(kTileLoads<Kernel, Stride> - 1) + kLanes<T>;
+  return column >= 0 && column + kSpan <= in_w;
+}
+
+// The image rows that `Rows` output rows see, from output row `row` on.
+template <typename T, int Kernel, int Stride, int Rows>
+struct ImageRows {
+  static constexpr int kCount = (Rows - 1) * Stride + Kernel;
+  const T* rows[kCount];
+
+  ImageRows(const PlaneWindow<T>& w, const T* plane, int64_t row) {
+    const int64_t first = row * Stride - w.pad_top;
+    const T* inside = plane + first * w.in_w;
+    for (int q = 0; q < kCount; ++q, inside += w.in_w) {
+      rows[q] = first + q >= 0 && first + q < w.in_h ? inside : w.zeros;
+    }
+  }
+};
+
+// --- windows ------------------------------------------------------------------------------------
+
+template <typename T, int Kernel, int Stride, int Rows, bool Inside>
+static inline void window_tile(const ImageRows<T, Kernel, Stride, Rows>& image, int64_t column,
+                               const Lanes<T>* lanes, const Vec<T>* weights, Vec<T>* sums) {
+#pragma GCC unroll 20
+  for (int q = 0; q < image.kCount; ++q) {
+    const T* const row = opaque(image.rows[q]) + column;
+#pragma GCC unroll 8
+    for (int k = 0; k < Kernel; ++k) {
+      const Vec<T> x = in_register<T>(load_tap<T, Stride, Inside>(row, k, lanes));
+#pragma GCC unroll 8
+      for (int r = 0; r < Rows; ++r) {
+        const int u = q - r * Stride;
+        if (u < 0 || u >= Kernel) continue;
+        sums[r] = multiply_add<T>(x, weights[u * Kernel + k], sums[r]);
+      }
+    }
+  }
+}
+
+template <typename T, int Rows>
+static inline void finish_sums(Vec<T>* sums, const Epilogue<T>& epilogue) {
+  if (epilogue.bias != nullptr) {
+    const Vec<T> bias = broadcast<T>(*epilogue.bias);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) sums[r] = sums[r] + bias;
+  }
+  if (epilogue.relu) {  // keeps a NaN
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) sums[r] = sums[r] < Vec<T>{} ? Vec<T>{} : sums[r];
+  }
+}
+
+// Rows of y in ascending order. What a vector writes beyond a narrow row, the next rows write
+// again; nothing is written from `end` on.
+template <typename T, int Rows>
+static inline void store_sums(const Vec<T>* sums, T* y, int64_t y_pitch, int64_t columns,
+                              const T* end) {
+  const bool spare = columns >= kLanes<T> || y + (Rows - 1) * y_pitch + kLanes<T> <= end;
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r, y += y_pitch) {
+    if (spare) {
+      store<T>(y, sums[r]);
+    } else {
+      store_first<T>(y, sums[r], columns);
+    }
+  }
+}
+
+// One output plane, or some rows of it.
+template <typename T, int Kernel, int Stride>
+struct WindowPlane {
+  const PlaneWindow<T>& window;
+  TileLanes<T, Kernel, Stride> first, last;  // of the first and the last tile of a row
+  const T* image;
+  const T* weight;
+  T* y;
+  const T* end;  // of what may be written
+  Epilogue<T> epilogue;
+};
+
+// All rows, `Rows` at a time; the last ones begin early enough to end with the plane.
+template <typename T, int Kernel, int Stride, int Rows>
+[[gnu::noinline]] static void window_rows(const WindowPlane<T, Kernel, Stride>& plane) {
+  const PlaneWindow<T>& w = plane.window;
+  Vec<T> weights[Kernel * Kernel];
+#pragma GCC unroll 32
+  for (int t = 0; t < Kernel * Kernel; ++t) {
+    weights[t] = broadcast<T>(plane.weight[t * w.weight_step]);
+  }
+  const int64_t out_w = w.out_w;
+  const int64_t last_row = w.row_end - Rows, last = out_w - kLanes<T>;
+  for (int64_t row = w.row_begin;; row = row + Rows < last_row ? row + Rows : last_row) {
+    const ImageRows<T, Kernel, Stride, Rows> image(w, plane.image, row);
+    T* const y = plane.y + row * out_w;
+    for (int64_t i = 0;; i = i + kLanes<T> < last ? i + kLanes<T> : last) {
+      const int64_t column = i * Stride - w.pad_left;
+      Vec<T> sums[Rows] = {};
+      if (is_inside<T, Kernel, Stride>(column, w.in_w)) {
+        window_tile<T, Kernel, Stride, Rows, true>(image, column, nullptr, weights, sums);
+      } else {
+        const TileLanes<T, Kernel, Stride> lanes =
+            i == 0      ? plane.first
+            : i == last ? plane.last
+                        : tile_lanes<T, Kernel, Stride>(column, w.in_w, kLanes<T>);
+        window_tile<T, Kernel, Stride, Rows, false>(image, column, lanes.loads, weights, sums);
+      }
+      if constexpr (Stride == 2) {
+#pragma GCC unroll 8
+        for (int r = 0; r < Rows; ++r) sums[r] = in_pair_order<T>(sums[r]);
+      }
+      finish_sums<T, Rows>(sums, plane.epilogue);
+      store_sums<T, Rows>(sums, y + i, out_w, out_w, plane.end);
+      if (i >= last) break;
+    }
+    if (row >= last_row) break;
+  }
+}
+
+template <typename T, int Kernel, int Stride>
+static void window_planes(const PlaneWindow<T>& w, const T* weight, T* y,
+                          const Epilogue<T>& epilogue) {
+  constexpr int kRows = 4;
+  const bool whole = w.row_begin == 0 && w.row_end == w.out_h;
+  const int64_t last = w.out_w > kLanes<T> ? w.out_w - kLanes<T> : 0;
+  const int64_t plane_size = w.out_h * w.out_w;
+  WindowPlane<T, Kernel, Stride> plane = {
+      w,
+      tile_lanes<T, Kernel, Stride>(-w.pad_left, w.in_w, kLanes<T>),
+      tile_lanes<T, Kernel, Stride>(last * Stride - w.pad_left, w.in_w, kLanes<T>),
+      w.image,
+      weight,
+      y,
+      y + (whole ? w.channels * w.outputs * plane_size : w.row_end * w.out_w),
+      epilogue};
+  for (int64_t c = 0; c < w.channels; ++c, plane.image += w.in_h * w.in_w) {
+    for (int64_t m = 0; m < w.outputs; ++m) {
+      if (w.row_end - w.row_begin >= kRows) {
+        window_rows<T, Kernel, Stride, kRows>(plane);
+      } else {
+        window_rows<T, Kernel, Stride, 1>(plane);
+      }
+      plane.weight += Kernel * Kernel;
+      plane.y += plane_size;
+      if (!whole) plane.end += plane_size;
+      if (plane.epilogue.bias != nullptr) ++plane.epilogue.bias;
+    }
+  }
+}
+
+template <typename T>
+static void plane_windows(const PlaneWindow<T>& window, const T* weight, T* y,
+                          const Epilogue<T>& epilogue) {
+  if (window.kernel == 3) {
+    window.stride == 1 ? window_planes<T, 3, 1>(window, weight, y, epilogue)
+                       : window_planes<T, 3, 2>(window, weight, y, epilogue);
+  } else {
+    window.stride == 1 ? window_planes<T, 5, 1>(window, weight, y, epilogue)
+                       : window_planes<T, 5, 2>(window, weight, y, epilogue);
+  }
+}
+
+}  // namespace CONVOLT_ISA
+}  // namespace convolt

@@ -136,7 +136,7 @@ class RowWorker {
       for (int64_t r = 0; r < rows; ++r) {
         const T* const from = phase_rows_ + (m * p_.planes.block_rows + r) * phases_ * phase_pitch_;
         T* const to = output(unit, v, block) + (m * p_.out_h + r * p_.stride_h) * p_.out_w;
-        kernels_.interleave_rows(from, phase_pitch_, phases_, whole, to, p_.stride_w);
+        kernels_.interleave_rows(from, phase_pitch_, phases_, whole, to, p_.stride_w, 0);
         if (whole == block.columns) continue;
         for (int64_t i = 0; horizontal[static_cast<std::size_t>(i)].positions > block.x + whole;
              ++i) {

@@ -20,6 +20,20 @@ struct GemmPlan {
 };
 
 template <typename T>
+bool can_read_a_in_place(const GroupedGemm<T>& gemm) {
+  const WeightView<T>& a = gemm.first.a;
+  return gemm.first.packed_a.data == nullptr && a.rows_are_consecutive() &&
+         rows_in_reach(*gemm.kernels, a.row_stride);
+}
+
+// A narrow product has less to compute, but it has to have its weight packed: read in place, the
+// weight arrives while the wide product computes.
+template <typename T>
+bool runs_narrow(const GroupedGemm<T>& gemm) {
+  return !can_read_a_in_place(gemm) && is_narrow(*gemm.kernels, gemm.first.a, gemm.view.columns());
+}
+
+template <typename T>
 GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
   const KernelTable<T>& kernels = *gemm.kernels;
   const int64_t columns = gemm.view.columns();
@@ -43,9 +57,7 @@ GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
       std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
   result.row_parts = ceil_div(a.rows, result.rows_per_task);
   if (gemm.first.packed_a.data == nullptr && result.blocks.count <= kMostPackings) {
-    result.operand = a.rows_are_consecutive() && rows_in_reach(kernels, a.row_stride)
-                         ? OperandA::kInPlace
-                         : OperandA::kPackedByTask;
+    result.operand = can_read_a_in_place(gemm) ? OperandA::kInPlace : OperandA::kPackedByTask;
   }
   return result;
 }
@@ -82,7 +94,7 @@ int64_t weight_panel_width(const KernelTable<T>& kernels, const WeightView<T>& a
 
 template <typename T>
 std::size_t gemm_scratch_bytes(const GroupedGemm<T>& gemm) {
-  if (is_narrow(*gemm.kernels, gemm.first.a, gemm.view.columns())) {
+  if (runs_narrow(gemm)) {
     return narrow_gemm_scratch_bytes(gemm);
   }
   const GemmPlan plan = plan_gemm(gemm);
@@ -93,7 +105,7 @@ std::size_t gemm_scratch_bytes(const GroupedGemm<T>& gemm) {
 
 template <typename T>
 void run_gemm(const GroupedGemm<T>& gemm, std::byte* scratch) {
-  if (is_narrow(*gemm.kernels, gemm.first.a, gemm.view.columns())) {
+  if (runs_narrow(gemm)) {
     run_narrow_gemm(gemm, scratch);
     return;
   }

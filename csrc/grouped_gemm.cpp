@@ -4,19 +4,15 @@
 
 #include "narrow_gemm.h"
 #include "parallel.h"
+#include "work_split.h"
 
 namespace convolt {
 namespace {
 
-// The split of the work. Nothing here changes a bit of the result: only the columns and rows of C
-// are divided, never a sum.
 struct GemmPlan {
   int threads;
-  ColumnBlocks blocks;
-  int64_t rows_per_task, row_parts;
+  WorkSplit split;
   OperandA operand;
-
-  int64_t tasks(int64_t groups) const { return groups * blocks.count * row_parts; }
 };
 
 template <typename T>
@@ -41,22 +37,10 @@ GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
   const int threads = threads_for(2.0 * static_cast<double>(a.rows * gemm.groups) *
                                   static_cast<double>(std::max<int64_t>(a.columns(), 1)) *
                                   static_cast<double>(columns));
-  // Four tasks a thread even out what the system takes; below four panels packing would not pay.
-  constexpr int64_t kTasksPerThread = 4;
-  constexpr int64_t kLeastPanels = 4;
-  int64_t width = kernels.nc;
-  if (threads > 1) {
-    const int64_t even = ceil_div(columns * gemm.groups, kTasksPerThread * threads);
-    width = std::min(width, std::max(even, kLeastPanels * kernels.nr));
-  }
-  GemmPlan result = {threads, ColumnBlocks(gemm.view, width, kernels.nr), 0, 1,
+  GemmPlan result = {threads,
+                     split_work(gemm.view, a.rows, gemm.groups, tile_sizes(kernels), threads),
                      OperandA::kPrepacked};
-  const int64_t tasks = std::max<int64_t>(result.blocks.count * gemm.groups, 1);
-  if (tasks < threads) result.row_parts = ceil_div(threads, tasks);
-  result.rows_per_task =
-      std::max(round_up(ceil_div(a.rows, result.row_parts), kernels.mr), kernels.mr);
-  result.row_parts = ceil_div(a.rows, result.rows_per_task);
-  if (gemm.first.packed_a.data == nullptr && result.blocks.count <= kMostPackings) {
+  if (gemm.first.packed_a.data == nullptr && result.split.blocks.count <= kMostPackings) {
     result.operand = can_read_a_in_place(gemm) ? OperandA::kInPlace : OperandA::kPackedByTask;
   }
   return result;
@@ -81,7 +65,7 @@ GemmScratch measure_scratch(const GroupedGemm<T>& gemm, const GemmPlan& plan) {
   size.take<T>(packs_first(gemm, plan) ? gemm.groups * PackedWeight<T>::elements(a, kernels.mr)
                                        : 0);
   const std::size_t shared = size.used();
-  GemmWorker<T>(kernels, gemm.view, plan.blocks, a, plan.operand, size);
+  GemmWorker<T>(kernels, gemm.view, plan.split.blocks, a, plan.operand, size);
   return {shared, size.used() - shared};
 }
 
@@ -98,7 +82,7 @@ std::size_t gemm_scratch_bytes(const GroupedGemm<T>& gemm) {
     return narrow_gemm_scratch_bytes(gemm);
   }
   const GemmPlan plan = plan_gemm(gemm);
-  if (plan.tasks(gemm.groups) == 0) return 0;
+  if (plan.split.tasks(gemm.groups) == 0) return 0;
   const GemmScratch bytes = measure_scratch(gemm, plan);
   return bytes.shared + bytes.per_thread * static_cast<std::size_t>(plan.threads);
 }
@@ -111,7 +95,7 @@ void run_gemm(const GroupedGemm<T>& gemm, std::byte* scratch) {
   }
   const KernelTable<T>& kernels = *gemm.kernels;
   const GemmPlan plan = plan_gemm(gemm);
-  if (plan.tasks(gemm.groups) == 0) return;
+  if (plan.split.tasks(gemm.groups) == 0) return;
   const WeightView<T>& a = gemm.first.a;
   const GemmScratch bytes = measure_scratch(gemm, plan);
   GroupedGemm<T> packed = gemm;
@@ -121,15 +105,16 @@ void run_gemm(const GroupedGemm<T>& gemm, std::byte* scratch) {
     packed.first.packed_a = {packed_a, kernels.mr};
   }
 
-  parallel_for(plan.tasks(gemm.groups), plan.threads, [&](int64_t task, int thread) {
-    const int64_t part = task % plan.row_parts;
-    const int64_t block = task / plan.row_parts % plan.blocks.count;
-    const int64_t group = task / plan.row_parts / plan.blocks.count;
+  parallel_for(plan.split.tasks(gemm.groups), plan.threads, [&](int64_t task, int thread) {
+    const int64_t part = task % plan.split.row_parts;
+    const int64_t block = task / plan.split.row_parts % plan.split.blocks.count;
+    const int64_t group = task / plan.split.row_parts / plan.split.blocks.count;
     Slicer slice(scratch + bytes.shared + bytes.per_thread * static_cast<std::size_t>(thread));
-    GemmWorker<T> worker(kernels, gemm.view, plan.blocks, a, plan.operand, slice);
-    const int64_t row = part * plan.rows_per_task;
-    worker.run(packed.of_group(group), plan.blocks.first(block), plan.blocks.columns(block), row,
-               std::min(a.rows, row + plan.rows_per_task));
+    GemmWorker<T> worker(kernels, gemm.view, plan.split.blocks, a, plan.operand, slice);
+    const int64_t row = part * plan.split.rows_per_task;
+    worker.run(packed.of_group(group), plan.split.blocks.first(block),
+               plan.split.blocks.columns(block), row,
+               std::min(a.rows, row + plan.split.rows_per_task));
   });
 }
 

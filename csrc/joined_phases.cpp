@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "parallel.h"
+#include "work_split.h"
 
 namespace convolt {
 namespace {
@@ -12,30 +13,31 @@ struct JoinedPlan {
   explicit JoinedPlan(const JoinedPhases<T>& joined)
       : kernels(*joined.first().kernels),
         rows(joined.first().first.a.rows),
-        blocks(joined.first().view, block_size(joined), kernels.nr),
-        // One block of A, so that the phases of C stay in the second level of the cache.
-        rows_per_task(std::min(kernels.mc, round_up(rows, kernels.mr))),
-        row_parts(ceil_div(rows, rows_per_task)),
-        row_pitch(round_up(blocks.size, kernels.nr)),
-        phase_pitch(rows_per_task * row_pitch),
-        operand(blocks.count > kMostPackings ? OperandA::kPrepacked : OperandA::kPackedByTask),
-        threads(threads_for(operations(joined))) {}
+        threads(threads_for(operations(joined))),
+        split(split_work(joined.first().view, rows, joined.first().groups, sizes(joined), threads)),
+        row_pitch(round_up(split.blocks.size, kernels.nr)),
+        operand(split.blocks.count > kMostPackings ? OperandA::kPrepacked
+                                                   : OperandA::kPackedByTask) {
+    // At most one block of A, so that the phases of C stay in the second level of the cache.
+    split.rows_per_task = std::min(kernels.mc, split.rows_per_task);
+    split.row_parts = ceil_div(rows, split.rows_per_task);
+    phase_pitch = split.rows_per_task * row_pitch;
+  }
 
   const KernelTable<T>& kernels;
   int64_t rows;
-  ColumnBlocks blocks;
-  int64_t rows_per_task, row_parts;
+  int threads;
+  WorkSplit split;
   int64_t row_pitch, phase_pitch;  // in the scratch for C
   OperandA operand;
 
   bool prepacks_a() const { return operand == OperandA::kPrepacked; }
-  int threads;
 
-  static int64_t block_size(const JoinedPhases<T>& joined) {
+  static TileSizes sizes(const JoinedPhases<T>& joined) {
     constexpr int64_t kLeastPanels = 4;
     const KernelTable<T>& kernels = *joined.first().kernels;
     const auto phases = static_cast<int64_t>(joined.phases.size());
-    return std::max(kernels.nc / phases, kLeastPanels * kernels.nr);
+    return {kernels.mr, kernels.nr, std::max(kernels.nc / phases, kLeastPanels * kernels.nr)};
   }
 
   static double operations(const JoinedPhases<T>& joined) {
@@ -73,7 +75,7 @@ class JoinedWorker {
     for (const GroupedGemm<T>& gemm : joined.phases) {
       if (gemm.first.a.columns() == 0) continue;
       Slicer size;
-      GemmWorker<T>(plan.kernels, gemm.view, plan.blocks, gemm.first.a, plan.operand, size);
+      GemmWorker<T>(plan.kernels, gemm.view, plan.split.blocks, gemm.first.a, plan.operand, size);
       bytes = std::max(bytes, size.used());
     }
     return bytes;
@@ -93,7 +95,7 @@ class JoinedWorker {
     problem.c = {c, plan_.row_pitch, grid,        view.grid_w,
                  1, view.grid_h,     view.grid_w, row_begin * plan_.row_pitch + first};
     Slicer slice(workspace_);
-    GemmWorker<T> worker(plan_.kernels, view, plan_.blocks, problem.a, plan_.operand, slice);
+    GemmWorker<T> worker(plan_.kernels, view, plan_.split.blocks, problem.a, plan_.operand, slice);
     worker.run(problem, first, columns, row_begin, row_end);
   }
 
@@ -176,15 +178,16 @@ void run_joined_phases(const JoinedPhases<T>& given, std::byte* scratch) {
   const JoinedPlan<T> plan(given);
   const JoinedScratch bytes = measure_scratch(given, plan);
   const JoinedPhases<T> joined = plan.prepacks_a() ? with_packed_a(given, plan, scratch) : given;
-  const int64_t tasks = joined.first().groups * plan.blocks.count * plan.row_parts;
+  const int64_t tasks = plan.split.tasks(joined.first().groups);
   parallel_for(tasks, plan.threads, [&](int64_t task, int thread) {
-    const int64_t part = task % plan.row_parts;
-    const int64_t block = task / plan.row_parts % plan.blocks.count;
+    const int64_t part = task % plan.split.row_parts;
+    const int64_t block = task / plan.split.row_parts % plan.split.blocks.count;
     Slicer slice(scratch + bytes.shared + bytes.per_thread * static_cast<std::size_t>(thread));
     JoinedWorker<T> worker(joined, plan, slice);
-    const int64_t row = part * plan.rows_per_task;
-    worker.run(task / plan.row_parts / plan.blocks.count, plan.blocks.first(block),
-               plan.blocks.columns(block), row, std::min(plan.rows, row + plan.rows_per_task));
+    const int64_t row = part * plan.split.rows_per_task;
+    worker.run(task / plan.split.row_parts / plan.split.blocks.count,
+               plan.split.blocks.first(block), plan.split.blocks.columns(block), row,
+               std::min(plan.rows, row + plan.split.rows_per_task));
   });
 }
 

@@ -9,6 +9,7 @@
 namespace convolt {
 
 enum class Pass { kForward, kBackwardData, kBackwardWeights };
+// kDepthwise: row kernels, for few channels in a group; only ever chosen by plan().
 enum class Algorithm { kAuto, kGemm, kDepthwise };
 
 // Throws std::invalid_argument for an unknown name.

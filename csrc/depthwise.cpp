@@ -98,7 +98,7 @@ template <typename T>
 void depthwise_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias,
                        bool relu, T* y) {
   if (!has_plane_window(p)) return tap_rows_forward(p, x, weight, bias, relu, y);
-  const KernelTable<T>& kernels = selected_kernels<T>();
+  const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
   const Scratch scratch(static_cast<std::size_t>(p.in_w) * sizeof(T));
   const int64_t outputs = p.group_out_channels();
   const PlaneWindow<T> window = {nullptr,
@@ -133,7 +133,7 @@ void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weigh
   if (!has_plane_window(p) || p.group_out_channels() != 1 || (stride == 2 && p.kernel_h != 3)) {
     return tap_rows_backward_data(p, dy, weight, bias, dx);
   }
-  const KernelTable<T>& kernels = selected_kernels<T>();
+  const KernelTable<T>& kernels = kernels_for_columns<T>(ceil_div(p.in_w, stride));
   const Scratch scratch(static_cast<std::size_t>(p.out_w) * sizeof(T));
   // With stride 1 it is a window over dy, flipped.
   const PlaneWindow<T> window = {
@@ -173,7 +173,7 @@ void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x,
   if (!has_plane_window(p)) return tap_rows_backward_weights(p, dy, x, dweight);
   const int64_t elements = p.out_channels * p.taps();
   if (elements == 0) return;
-  const KernelTable<T>& kernels = selected_kernels<T>();
+  const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
   const DotSplit split(p);
   Slicer size;
   size.take<T>(p.in_w);

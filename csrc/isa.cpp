@@ -91,7 +91,7 @@ const char* isa_name(Isa isa) { return entry(isa).name; }
 std::vector<Isa> compiled_isas() {
   std::vector<Isa> isas;
   for (const IsaEntry& known : kIsas) {
-    if (known.tables != nullptr) isas.push_back(known.isa);
+    if (is_compiled(known.isa)) isas.push_back(known.isa);
   }
   return isas;
 }
@@ -119,5 +119,6 @@ void set_isa(const std::string& name) {
 }
 
 const KernelTables& kernel_tables(Isa isa) { return *entry(isa).tables; }
+bool is_compiled(Isa isa) { return entry(isa).tables != nullptr; }
 
 }  // namespace convolt

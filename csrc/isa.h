@@ -22,6 +22,7 @@ Isa selected_isa();
 void set_isa(const std::string& name);  // "": back to the default
 
 const KernelTables& kernel_tables(Isa isa);
+bool is_compiled(Isa isa);
 
 template <typename T>
 const KernelTable<T>& selected_kernels();
@@ -32,6 +33,21 @@ inline const KernelTable<float>& selected_kernels<float>() {
 template <>
 inline const KernelTable<double>& selected_kernels<double>() {
   return kernel_tables(selected_isa()).f64;
+}
+
+// For rows of so few columns: the selected kernels, or those of the next lower instruction set
+// where its vectors hold a row as well. A half-empty vector costs as much as a full one.
+template <typename T>
+const KernelTable<T>& kernels_for_columns(int64_t columns) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  if (2 * columns > kernels.lanes || selected_isa() != Isa::kAvx512 || !is_compiled(Isa::kAvx2)) {
+    return kernels;
+  }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return kernel_tables(Isa::kAvx2).f32;
+  } else {
+    return kernel_tables(Isa::kAvx2).f64;
+  }
 }
 
 }  // namespace convolt

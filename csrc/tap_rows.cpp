@@ -14,6 +14,7 @@ namespace {
 // image, and writes the unit of that number of the output, `outputs` planes.
 template <typename T>
 struct RowProblem {
+  const KernelTable<T>* kernels;
   StagedPlanes planes;
   int64_t batch, groups, outputs;
   const T* image;
@@ -157,7 +158,7 @@ class RowWorker {
 
 template <typename T>
 void run_rows(const RowProblem<T>& problem, double products) {
-  const KernelTable<T>& kernels = selected_kernels<T>();
+  const KernelTable<T>& kernels = *problem.kernels;
   const StagedPlanes& planes = problem.planes;
   const std::vector<PhaseWindow> windows = phase_windows(planes);
   const int threads = threads_for(2.0 * products);
@@ -185,11 +186,12 @@ template <typename T>
 void tap_rows_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias, bool relu,
                       T* y) {
   const WindowParams& w = p.window;
-  const int64_t lanes = selected_kernels<T>().lanes;
+  const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
   RowProblem<T> problem = {
+      &kernels,
       StagedPlanes(forward_axis(p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top, p.out_h),
                    forward_axis(p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left, p.out_w),
-                   p.group_in_channels(), lanes, static_cast<int64_t>(sizeof(T))),
+                   p.group_in_channels(), kernels.lanes, static_cast<int64_t>(sizeof(T))),
       p.batch,
       p.groups,
       p.group_out_channels(),
@@ -214,11 +216,12 @@ template <typename T>
 void tap_rows_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                             T* dx) {
   const WindowParams& w = p.window;
-  const int64_t lanes = selected_kernels<T>().lanes;
+  const KernelTable<T>& kernels = kernels_for_columns<T>(ceil_div(p.in_w, w.stride_w));
   RowProblem<T> problem = {
+      &kernels,
       StagedPlanes(backward_axis(p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top, p.out_h),
                    backward_axis(p.in_w, p.kernel_w, w.stride_w, w.dilation_w, w.pad_left, p.out_w),
-                   p.group_out_channels(), lanes, static_cast<int64_t>(sizeof(T))),
+                   p.group_out_channels(), kernels.lanes, static_cast<int64_t>(sizeof(T))),
       p.batch,
       p.groups,
       p.group_in_channels(),

@@ -69,7 +69,7 @@ template <typename T>
 void tap_rows_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
   const int64_t elements = p.out_channels * p.group_in_channels() * p.taps();
   if (elements == 0) return;
-  const KernelTable<T>& kernels = selected_kernels<T>();
+  const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
   const WindowParams& w = p.window;
   const StagedPlanes planes(
       forward_axis(p.in_h, p.kernel_h, w.stride_h, w.dilation_h, w.pad_top, p.out_h),

@@ -92,7 +92,7 @@ def assert_as_new(results: tuple[Any, ...], inputs: Any) -> None:
 
 
 def test_every_operator_is_here() -> None:
-    helpers = {"Conv2dGradients", "conv_output_size", "pool_output_size"}
+    helpers = {"Conv2dGradients", "PreparedConv2d", "conv_output_size", "pool_output_size"}
     assert set(OPERATORS) == set(functional.__all__) - helpers
 
 

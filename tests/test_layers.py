@@ -160,12 +160,38 @@ def test_a_convolution_with_relu_is_one_with_a_relu_behind(backend, dtype, needs
     assert y.tobytes() == apart(x).tobytes()
     assert (y == 0).any()
     dy = np.random.default_rng(1).standard_normal(y.shape).astype(dtype)
+    before = dy.copy()
     expected, dx = apart.backward(dy), fused.backward(dy)
+    assert inplace or (dy == before).all()
     if needs_dx:
         assert dx.tobytes() == expected.tobytes()
     gradients = apart.gradients()
     for name, gradient in fused.gradients().items():
         assert gradient.tobytes() == gradients[f"0.{name}"].tobytes()
+
+
+@EVERY_LAYER
+def test_prepared_layers_do_the_same(make_layer):
+    layer = make_layer(functional)
+    y, dx = layer(image()), layer.backward(layer(image()))
+    layer.prepare()
+    assert layer(image()).tobytes() == y.tobytes()
+    assert layer.backward(layer(image())).tobytes() == dx.tobytes()
+
+
+@BACKENDS
+def test_a_prepared_layer_keeps_its_weight_until_the_next_backward(backend):
+    layer = Sequential(Conv2d(4, 3, 3, backend=backend, **DOUBLE), ReLU())
+    y = layer(image())
+    layer.prepare()
+    layer.parameters()["0.weight"][:] = 0
+    assert (layer(image()) == y).all()
+    layer.prepare()
+    assert (layer(image()) == 0).all()
+    layer.parameters()["0.weight"][:] = 1
+    assert (layer(image()) == 0).all()
+    layer.backward(y)
+    assert (layer(image()) != 0).any()
 
 
 @pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), Linear(1, 1)], ids=["conv", "linear"])

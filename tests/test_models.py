@@ -83,6 +83,18 @@ def test_params_are_the_layers_own_arrays():
     assert (net.predict(x) != before).all()
 
 
+@BACKENDS
+def test_a_prepared_net_predicts_the_same(backend):
+    net, x = tiny_net(backend=backend), images()
+    expected = net.predict(x)
+    net.prepare()
+    assert (net.predict(x) == expected).all()
+    net.params["W1"] *= 2
+    assert (net.predict(x) == expected).all()
+    net.gradient(x, LABELS)
+    assert (net.predict(x) != expected).any()
+
+
 def test_the_first_layer_does_not_compute_dx():
     net = tiny_net()
     y = net.predict(images())

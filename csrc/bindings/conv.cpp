@@ -221,6 +221,13 @@ class PyPreparedConv2d {
     return y;
   }
 
+  // None unless x and out can be taken as they are, and the padding does not depend on x.
+  py::object at_once(py::handle x, const std::optional<Quad>& padding, py::handle out) const {
+    const bool ready = padding && is_planes(x) && has_type<T>(as_array(x)) && is_output(out, {x});
+    if (!ready) return py::none();
+    return call(as_array(x), *padding, as_optional_array(out));
+  }
+
  private:
   static constexpr const char* kFunction = "PreparedConv2d";
   Shape4 shape_;
@@ -232,22 +239,32 @@ class PyPreparedConv2d {
   Algorithm algorithm_;
 };
 
+// The type has no name in the module: who needs one gets it from prepare_conv2d().
 template <typename T>
-void register_prepared(py::module_& m, const char* name) {
+void register_prepared(const char* name) {
   using Prepared = PyPreparedConv2d<T>;
-  py::class_<Prepared>(m, name)
-      .def(py::init<const py::array&, const OptionalArray&, const Pair&, const Pair&, int64_t, bool,
-                    const std::string&>(),
-           py::arg("weight"), py::arg("bias"), py::arg("stride"), py::arg("dilation"),
-           py::arg("groups"), py::arg("relu"), py::arg("algorithm"))
-      .def("__call__", &Prepared::call, py::arg("x"), py::arg("padding"), py::arg("out"));
+  py::class_<Prepared>(py::handle(), name)
+      .def("__call__", &Prepared::call, py::arg("x"), py::arg("padding"), py::arg("out"))
+      .def("at_once", &Prepared::at_once, py::arg("x"), py::arg("padding"), py::arg("out"));
+}
+
+py::object py_prepare_conv2d(const py::array& weight, const OptionalArray& bias, const Pair& stride,
+                             const Pair& dilation, int64_t groups, bool relu,
+                             const std::string& algorithm) {
+  return with_element_type("PreparedConv2d", "weight", weight, [&](auto type) {
+    using Prepared = PyPreparedConv2d<decltype(type)>;
+    return py::cast(
+        std::make_unique<Prepared>(weight, bias, stride, dilation, groups, relu, algorithm));
+  });
 }
 
 }  // namespace
 
 void register_conv(py::module_& m) {
-  register_prepared<float>(m, "PreparedConv2dFloat32");
-  register_prepared<double>(m, "PreparedConv2dFloat64");
+  register_prepared<float>("PreparedConv2dFloat32");
+  register_prepared<double>("PreparedConv2dFloat64");
+  m.def("prepare_conv2d", &py_prepare_conv2d, py::arg("weight"), py::arg("bias"), py::arg("stride"),
+        py::arg("dilation"), py::arg("groups"), py::arg("relu"), py::arg("algorithm"));
   m.def("conv2d_forward", &py_conv2d_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("groups"),
         py::arg("relu"), py::arg("algorithm"), py::arg("out"));

@@ -19,6 +19,7 @@ from convolt.config import (
 )
 from convolt.functional import (
     Conv2dGradients,
+    PreparedConv2d,
     avg_pool2d,
     avg_pool2d_backward,
     col2im,
@@ -45,6 +46,7 @@ __version__ = _core.__version__
 
 __all__ = [
     "Conv2dGradients",
+    "PreparedConv2d",
     "__version__",
     "avg_pool2d",
     "avg_pool2d_backward",

@@ -143,15 +143,22 @@ def _check_channels(
     )
 
 
+def check_filters(
+    weight: NDArray[Any], bias: NDArray[Any] | None, groups: int, function: str
+) -> None:
+    """Check the shapes (OC, C/groups, KH, KW) and (OC,) of a convolution."""
+    _check_weight(weight, groups, "OC, C/groups", function)
+    if bias is not None:
+        check_shape(bias, weight.shape[:1], "bias", function, "(OC,)")
+
+
 def check_conv_operands(
     x: NDArray[Any], weight: NDArray[Any], bias: NDArray[Any] | None, groups: int, function: str
 ) -> None:
-    """Check the shapes (N, C, H, W), (OC, C/groups, KH, KW) and (OC,) of a convolution."""
+    """Check the shape (N, C, H, W) of a convolution and those of its filters."""
     check_image(x, "x", function)
-    _check_weight(weight, groups, "OC, C/groups", function)
+    check_filters(weight, bias, groups, function)
     _check_channels(x, weight, weight.shape[1] * groups, groups, function)
-    if bias is not None:
-        check_shape(bias, weight.shape[:1], "bias", function, "(OC,)")
 
 
 def check_transpose_operands(

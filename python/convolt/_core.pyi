@@ -1,5 +1,5 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, type_check_only
 
 from numpy.typing import NDArray
 
@@ -73,6 +73,21 @@ def conv2d_backward_at_once(
     needs: object,
     algorithm: object,
 ) -> tuple[_Array | None, _Array | None, _Array | None] | None: ...
+
+@type_check_only
+class _PreparedConv2d:
+    def __call__(self, x: _Array, padding: Sequence[int], out: _Array | None) -> _Array: ...
+    def at_once(self, x: object, padding: Sequence[int] | None, out: object) -> _Array | None: ...
+
+def prepare_conv2d(
+    weight: _Array,
+    bias: _Array | None,
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    relu: bool,
+    algorithm: str,
+) -> _PreparedConv2d: ...
 def conv_transpose2d_forward(
     x: _Array,
     weight: _Array,

@@ -16,6 +16,8 @@ Pads: TypeAlias = tuple[int, int, int, int]
 LARGEST_PARAMETER = 2**31 - 1
 
 PADDING_NAMES = ("valid", "full", "same", "same_upper", "same_lower")
+SIZED_PADDING = ("same_upper", "same_lower")
+"""The names whose padding depends on the size of the image."""
 
 
 def is_int(value: object) -> bool:

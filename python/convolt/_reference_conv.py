@@ -80,6 +80,34 @@ def _backward_weights(
 
 
 @quiet
+def convolve(
+    function: str,
+    x: NDArray[Any],
+    weight: NDArray[Any],
+    bias: NDArray[Any] | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    activation: str | None,
+    strict: bool = False,
+) -> NDArray[Any]:
+    """Return :func:`conv2d`; `function` is who checks the arguments."""
+    x = as_float(x, "x", function)
+    weight = as_float(weight, "weight", function, like=x)
+    bias = None if bias is None else as_float(bias, "bias", function, like=x)
+    groups = integer(groups, "groups", function, minimum=1)
+    check_activation(activation, function)
+    check_conv_operands(x, weight, bias, groups, function)
+    window = conv_window(
+        x.shape[2:], weight.shape[2:], stride, padding, dilation, function, strict=strict
+    )
+    y = _forward(x, weight, window, groups)
+    if bias is not None:
+        y += bias.reshape(-1, 1, 1)
+    return np.maximum(y, 0, out=y) if activation == "relu" else y
+
+
 def conv2d(
     x: NDArray[Any],
     weight: NDArray[Any],
@@ -126,20 +154,8 @@ def conv2d(
     >>> conv2d(x, np.array([[[[10.0, 1.0]]]]), padding="same").ravel()
     array([12., 23., 34., 45., 50.])
     """
-    function = "conv2d"
-    x = as_float(x, "x", function)
-    weight = as_float(weight, "weight", function, like=x)
-    bias = None if bias is None else as_float(bias, "bias", function, like=x)
-    groups = integer(groups, "groups", function, minimum=1)
-    check_activation(activation, function)
-    check_conv_operands(x, weight, bias, groups, function)
-    window = conv_window(
-        x.shape[2:], weight.shape[2:], stride, padding, dilation, function, strict=strict
-    )
-    y = _forward(x, weight, window, groups)
-    if bias is not None:
-        y += bias.reshape(-1, 1, 1)
-    return np.maximum(y, 0, out=y) if activation == "relu" else y
+    parameters = (stride, padding, dilation, groups, activation, strict)
+    return convolve("conv2d", x, weight, bias, *parameters)
 
 
 @quiet

@@ -38,9 +38,11 @@ from convolt._functional_pool import (
     min_pool2d_backward,
 )
 from convolt._functional_unfold import col2im, fold, im2col, unfold
+from convolt._prepared import PreparedConv2d
 
 __all__ = [
     "Conv2dGradients",
+    "PreparedConv2d",
     "avg_pool2d",
     "avg_pool2d_backward",
     "col2im",

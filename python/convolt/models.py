@@ -127,6 +127,10 @@ class SimpleConvNet:
         self.params = self._in_the_books_names(self.network.parameters())
         self._loss = SoftmaxCrossEntropy()
 
+    def prepare(self) -> None:
+        """Pack the parameters for many predictions, see `convolt.layers.Layer.prepare`."""
+        self.network.prepare()
+
     def predict(self, x: Array, batch_size: int | None = None) -> Array:
         """Return the scores (N, output_size) before the softmax.
 

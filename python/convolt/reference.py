@@ -34,10 +34,12 @@ from convolt._reference_max_pool import (
     min_pool2d,
     min_pool2d_backward,
 )
+from convolt._reference_prepared import PreparedConv2d
 from convolt._reference_unfold import col2im, fold, im2col, unfold
 
 __all__ = [
     "Conv2dGradients",
+    "PreparedConv2d",
     "avg_pool2d",
     "avg_pool2d_backward",
     "col2im",

@@ -35,6 +35,13 @@ class Layer:
         """
         raise NotImplementedError
 
+    def prepare(self) -> None:
+        """Pack the parameters for many forward passes without training in between.
+
+        Until the next backward pass the layer then uses the parameters as they are now: after a
+        change of them by hand, `prepare` has to be called again.
+        """
+
     def parameters(self) -> dict[str, Array]:
         """Return the trainable arrays by name: the arrays themselves, to be updated in place."""
         return {}
@@ -88,6 +95,11 @@ class Sequential(Layer):
                 )
             gradient = layer.backward(gradient)
         return gradient
+
+    def prepare(self) -> None:
+        """Prepare all layers."""
+        for layer in self.layers:
+            layer.prepare()
 
     def parameters(self) -> dict[str, Array]:
         """Return the parameters of all layers."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from numbers import Real
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -126,6 +127,7 @@ class Conv2d(_WeightedLayer):
         self.bias = np.zeros(out_channels, self.weight.dtype) if bias else None
         self.backend = backend
         self.inplace = inplace
+        self._prepared: Any = None
         self._options = {
             "stride": stride,
             "padding": padding,
@@ -136,15 +138,24 @@ class Conv2d(_WeightedLayer):
         needs = {"dx": needs_dx, "dweight": True, "dbias": bias}
         self._needs = tuple(name for name, wanted in needs.items() if wanted)
 
+    def prepare(self) -> None:
+        """Pack the weight and the bias, see `Layer.prepare`; as `convolt.PreparedConv2d`."""
+        self._prepared = self.backend.PreparedConv2d(self.weight, self.bias, **self._options)
+
     def forward(self, x: Array) -> Array:
         """Return the convolution of `x` plus the bias, behind the activation."""
-        y: Array = self.backend.conv2d(x, self.weight, self.bias, **self._options)
+        y: Array
+        if self._prepared is None:
+            y = self.backend.conv2d(x, self.weight, self.bias, **self._options)
+        else:
+            y = self._prepared(x)
         self._saved = (x, None if self._options["activation"] is None else y)
         return y
 
     def backward(self, dy: Array) -> Array | None:
         """Keep `dweight` and `dbias`, and return dx (None unless `needs_dx`)."""
         x, y = self._from_forward()
+        self._prepared = None  # what comes next is a change of the weight
         dx: Array | None
         dx, self.dweight, self.dbias = self.backend.conv2d_backward(
             dy, x, self.weight, y=y, overwrite_dy=self.inplace, needs=self._needs, **self._options

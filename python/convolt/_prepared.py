@@ -1,0 +1,103 @@
+"""A convolution whose weight is packed once, over the compiled engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convolt import _core
+from convolt._arguments import Padding, Pair, pair, resolve_padding
+from convolt._arrays import check_output, operand, optional_operand
+from convolt._checks import check_activation, check_filters, check_image
+from convolt._padding import SIZED_PADDING, integer
+
+
+class PreparedConv2d:
+    """A convolution with one weight for many calls: :func:`conv2d` for inference.
+
+    ``PreparedConv2d(weight, bias, ...)(x)`` is ``conv2d(x, weight, bias, ...)``. The weight is
+    packed for the kernels at the first call instead of at each one, which pays most where images
+    are small and filters are many.
+
+    It keeps copies of `weight` and `bias`: what is written into these arrays later has no effect.
+    Calls from several threads at once are safe.
+
+    Parameters
+    ----------
+    weight : ndarray
+        Filters (OC, C/groups, KH, KW), float32 or float64.
+    bias : ndarray, optional
+        (OC,), of the same dtype.
+    stride, padding, dilation, groups, activation, algorithm : optional
+        As for :func:`conv2d`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`conv2d` does: for the parameters here, for the images in a call.
+
+    Examples
+    --------
+    >>> import numpy as np, convolt
+    >>> edges = convolt.PreparedConv2d(np.array([[[[1.0, -1.0]]]]), activation="relu")
+    >>> edges(np.array([[[[3.0, 2.0, 5.0, 5.0]]]]))
+    array([[[[1., 0., 0.]]]])
+    """
+
+    def __init__(
+        self,
+        weight: NDArray[Any],
+        bias: NDArray[Any] | None = None,
+        *,
+        stride: Pair = 1,
+        padding: Padding = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
+        activation: str | None = None,
+        algorithm: str = "auto",
+    ) -> None:
+        function = "PreparedConv2d"
+        weight = operand(weight, "weight", function)
+        bias = optional_operand(bias, "bias", function, like=weight)
+        groups = integer(groups, "groups", function, minimum=1)
+        check_filters(weight, bias, groups, function)
+        check_activation(activation, function)
+        steps = pair(stride, "stride", function)
+        dilations = pair(dilation, "dilation", function)
+        kernel = (weight.shape[2], weight.shape[3])
+        pads = resolve_padding(padding, kernel, kernel, steps, dilations, function)
+        self._pads = None if padding in SIZED_PADDING else pads
+        self._padding = padding
+        self._window = (kernel, steps, dilations)
+        self._like = np.empty(0, weight.dtype)
+        self._engine = _core.prepare_conv2d(
+            weight, bias, steps, dilations, groups, activation == "relu", algorithm
+        )
+
+    def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Return the convolution of `x`.
+
+        Parameters
+        ----------
+        x : ndarray
+            Images (N, C, H, W), of the dtype of the weight.
+        out : ndarray, optional
+            Where to write the result.
+
+        Returns
+        -------
+        ndarray
+            (N, OC, OH, OW).
+        """
+        y = self._engine.at_once(x, self._pads, out)
+        if y is not None:
+            return y
+        function = "PreparedConv2d"
+        check_output(out, function, x=x)
+        x = operand(x, "x", function, like=self._like)
+        check_image(x, "x", function)
+        size = (x.shape[2], x.shape[3])
+        pads = resolve_padding(self._padding, size, *self._window, function)
+        return self._engine(x, pads, out)

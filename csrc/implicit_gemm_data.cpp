@@ -18,6 +18,13 @@ bool turns_weight(const Conv2dProblem& p) {
   return p.taps() > 1 && (p.window.stride_h > 1 || p.window.stride_w > 1);
 }
 
+// From tap to tap of the turned weight. A multiple of 4 KiB would send all taps to the same set of
+// the first level of the cache.
+int64_t turned_pitch(const Conv2dProblem& p) {
+  constexpr int64_t kLine = 16, kPage = 1024;
+  return round_up(p.out_channels * p.group_in_channels(), kPage) + 5 * kLine;
+}
+
 template <typename T>
 GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, const PhaseAxis& h) {
   GroupedGemm<T> gemm{};
@@ -40,7 +47,7 @@ GroupedGemm<T> backward_data_gemm(const Conv2dProblem& p, const PhaseAxis& v, co
   gemm.groups = p.groups;
   // From tap to tap, channel to channel, in the weight as it is or as turn_weight() leaves it.
   const bool turned = turns_weight(p);
-  const int64_t tap_step = turned ? p.out_channels * p.group_in_channels() : 1;
+  const int64_t tap_step = turned ? turned_pitch(p) : 1;
   const int64_t row_step = turned ? 1 : p.taps();
   WeightView<T>& weight = gemm.first.a;
   weight.rows = p.group_in_channels();
@@ -71,7 +78,7 @@ void turn_weight(const KernelTable<T>& kernels, const Conv2dProblem& p, const T*
     for (int64_t c = 0; c < channels; c += kChannels) {
       kernels.interleave_rows(weight + (oc * channels + c) * taps, taps,
                               std::min(kChannels, channels - c), taps, turned + oc * channels + c,
-                              p.out_channels * channels, kChannels * taps);
+                              turned_pitch(p), kChannels * taps);
     }
   });
 }
@@ -189,7 +196,7 @@ void gemm_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, co
   }
 
   Slicer size;
-  size.take<T>(turns_weight(p) ? p.out_channels * p.group_in_channels() * p.taps() : 0);
+  size.take<T>(turns_weight(p) ? turned_pitch(p) * p.taps() : 0);
   const Scratch scratch(size.used() + gemm_bytes);
   if (turns_weight(p)) {
     T* const turned = reinterpret_cast<T*>(scratch.data());

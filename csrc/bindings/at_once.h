@@ -68,8 +68,21 @@ inline std::optional<Pair> read_pair(py::handle value, int64_t least) {
   return Pair{*h, *w};
 }
 
-// An int for all sides, or a tuple of vertical and horizontal.
+// A tuple of two tuples.
+inline bool is_nested(py::handle value) {
+  return PyTuple_CheckExact(value.ptr()) && PyTuple_GET_SIZE(value.ptr()) == 2 &&
+         PyTuple_CheckExact(PyTuple_GET_ITEM(value.ptr(), 0)) &&
+         PyTuple_CheckExact(PyTuple_GET_ITEM(value.ptr(), 1));
+}
+
+// An int for all sides, a tuple of vertical and horizontal, or a tuple for each of these.
 inline std::optional<Quad> read_padding(py::handle value) {
+  if (is_nested(value)) {
+    const std::optional<Pair> vertical = read_pair(PyTuple_GET_ITEM(value.ptr(), 0), 0);
+    const std::optional<Pair> horizontal = read_pair(PyTuple_GET_ITEM(value.ptr(), 1), 0);
+    if (!vertical || !horizontal) return std::nullopt;
+    return Quad{(*vertical)[0], (*vertical)[1], (*horizontal)[0], (*horizontal)[1]};
+  }
   const std::optional<Pair> pair = read_pair(value, 0);
   if (!pair) return std::nullopt;
   const auto [vertical, horizontal] = *pair;

@@ -81,22 +81,40 @@ static void gather_taps(const T* plane, const int64_t* tap_offsets, int64_t taps
   }
 }
 
+// Panels of whole tiles, a tap of all of them at a time: the sources of one tap are consecutive,
+// and far from those of the next.
+template <typename T>
+static void gather_whole_tiles(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                               const PixelPanels& panels, int64_t begin, int64_t end, T* dst) {
+  for (int64_t t = 0; t < taps; ++t) {
+    const T* const tap = plane + tap_offsets[t];
+    T* row = dst + begin * panels.panel_pitch + t * kTileColumns<T>;
+    for (int64_t p = begin; p < end; ++p, row += panels.panel_pitch) {
+      copy_tile(tap + panels.runs[panels.first_run[p]].source, row);
+    }
+  }
+}
+
 // The same from or to the user's array, where not one element too much may be touched.
 template <typename T>
 static void gather_taps_exact(const T* plane, const int64_t* tap_offsets, int64_t taps,
                               const PixelPanels& panels, T* dst) {
-  for (int64_t p = 0; p < panels.panels; ++p, dst += panels.panel_pitch) {
-    const PixelRun* const begin = panels.runs + panels.first_run[p];
-    const PixelRun* const end = panels.runs + panels.first_run[p + 1];
-    if (begin->length == kTileColumns<T> && panels.row_pitch == kTileColumns<T>) {
-      gather_tile_runs<T, 1>(plane, tap_offsets, taps, begin, dst);
-      continue;
-    }
-    for (int64_t t = 0; t < taps; ++t) {
-      const T* const tap = plane + tap_offsets[t];
-      T* const row = dst + t * panels.row_pitch;
-      for (const PixelRun* run = begin; run != end; ++run) {
-        copy_elements(tap + run->source, run->length, row + run->column);
+  const auto is_whole = [&](int64_t p) {
+    return p < panels.panels && panels.row_pitch == kTileColumns<T> &&
+           panels.runs[panels.first_run[p]].length == kTileColumns<T>;
+  };
+  for (int64_t p = 0; p < panels.panels;) {
+    int64_t end = p;
+    while (is_whole(end)) ++end;
+    gather_whole_tiles(plane, tap_offsets, taps, panels, p, end, dst);
+    for (p = end; p < panels.panels && !is_whole(p); ++p) {
+      const PixelRun* const last = panels.runs + panels.first_run[p + 1];
+      for (int64_t t = 0; t < taps; ++t) {
+        const T* const tap = plane + tap_offsets[t];
+        T* const row = dst + p * panels.panel_pitch + t * panels.row_pitch;
+        for (const PixelRun* run = panels.runs + panels.first_run[p]; run != last; ++run) {
+          copy_elements(tap + run->source, run->length, row + run->column);
+        }
       }
     }
   }

@@ -69,7 +69,8 @@ struct Runs {
       const bool last = p + 1 == panels;
       const int64_t columns = last && ragged ? random.integer(1, width) : width;
       for (int64_t column = 0; column < columns;) {
-        const int64_t length = std::min(random.integer(1, width), columns - column);
+        const int64_t wanted = random.integer(0, 2) == 0 ? width : random.integer(1, width);
+        const int64_t length = std::min(wanted, columns - column);
         const int64_t source = random.integer(0, plane - length);
         runs.push_back({source, column, length});
         last_source = std::max(last_source, source + length - 1);
@@ -84,17 +85,18 @@ struct Runs {
 template <typename T>
 void check_gather(const KernelTable<T>& kernels, bool exact, Guard guard, Random& random) {
   const int64_t panels = random.integer(1, 3), taps = random.integer(1, 5);
-  const int64_t width = exact ? random.integer(1, 3 * kernels.lanes) : kernels.nr;
+  const bool tiles = !exact || random.integer(0, 1) == 0;
+  const int64_t width = tiles ? kernels.nr : random.integer(1, 3 * kernels.lanes);
   report.begin(std::string(exact ? "gather_taps_exact" : "gather_taps") + " panels " +
                std::to_string(panels) + " taps " + std::to_string(taps) + " width " +
                std::to_string(width) + ", " + name(guard));
   const Runs runs(panels, width, 4 * kernels.nr, true, random);
   std::vector<int64_t> tap_offsets(static_cast<std::size_t>(taps));
   for (int64_t& offset : tap_offsets) offset = random.integer(0, 40);
-  const int64_t row_pitch = width + (exact ? random.integer(0, 5) : 0);
-  const int64_t panel_pitch = taps * row_pitch + (exact ? random.integer(0, 3) : kernels.lanes);
+  const int64_t row_pitch = width + (tiles ? 0 : random.integer(0, 5));
+  const int64_t panel_pitch = taps * row_pitch + (exact ? random.integer(0, 3) : kernels.nr);
   // What the loose form may touch behind a run, and no more.
-  const int64_t slack = exact ? 0 : kernels.lanes - 1;
+  const int64_t slack = exact ? 0 : kernels.nr - 1;
   const int64_t furthest = *std::max_element(tap_offsets.begin(), tap_offsets.end());
   Guarded<T> plane(furthest + runs.last_source + 1 + slack, guard);
   Guarded<T> dst(
@@ -155,6 +157,41 @@ void check_interleave_rows(const KernelTable<T>& kernels, Random& random) {
 }
 
 template <typename T>
+void check_copy_panels(const KernelTable<T>& kernels, Random& random) {
+  for (const Guard guard : kGuards) {
+    for (const int64_t width : {kernels.mr, kernels.nr}) {
+      for (int64_t rows = 1; rows <= 3 * width + 1; ++rows) {
+        const int64_t count = random.integer(0, 5);
+        report.begin("copy_panels rows " + std::to_string(rows) + " width " +
+                     std::to_string(width) + " count " + std::to_string(count) + ", " +
+                     name(guard));
+        const int64_t src_stride = rows + random.integer(0, 3);
+        const int64_t dst_stride = width * random.integer(1, 3);
+        const int64_t panel_pitch = std::max<int64_t>(count, 1) * dst_stride;
+        const int64_t last = (rows - 1) % width + 1, panels = (rows - 1) / width + 1;
+        Guarded<T> src(count == 0 ? 0 : (count - 1) * src_stride + rows, guard);
+        Guarded<T> dst(count == 0 ? 0
+                                  : (panels - 1) * panel_pitch + (count - 1) * dst_stride +
+                                        (panels > 1 ? width : last),
+                       guard);
+        random.fill(src);
+        random.fill(dst);
+        std::vector<T> expected = dst.copy();
+        for (int64_t k = 0; k < count; ++k) {
+          for (int64_t i = 0; i < rows; ++i) {
+            const int64_t to = i / width * panel_pitch + k * dst_stride + i % width;
+            expected[static_cast<std::size_t>(to)] = src[k * src_stride + i];
+          }
+        }
+        kernels.copy_panels(src.data(), src_stride, count, rows, width, dst.data(), dst_stride,
+                            panel_pitch);
+        report.expect_equal(dst.data(), expected, "dst");
+      }
+    }
+  }
+}
+
+template <typename T>
 void check_packing(const KernelTable<T>& kernels, Random& random) {
   check_pad_rows(kernels, random);
   for (int repeat = 0; repeat < 100; ++repeat) {
@@ -164,6 +201,7 @@ void check_packing(const KernelTable<T>& kernels, Random& random) {
     }
   }
   check_interleave_rows(kernels, random);
+  check_copy_panels(kernels, random);
 }
 
 }  // namespace convolt::selftest

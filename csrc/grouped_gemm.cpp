@@ -18,8 +18,14 @@ struct GemmPlan {
 template <typename T>
 bool can_read_a_in_place(const GroupedGemm<T>& gemm) {
   const WeightView<T>& a = gemm.first.a;
-  return gemm.first.packed_a.data == nullptr && a.rows_are_consecutive() &&
-         rows_in_reach(*gemm.kernels, a.row_stride);
+  if (gemm.first.packed_a.data != nullptr) return false;
+  if (a.is_panel()) {
+    // Read across its rows, a weight beyond the second level of the cache would come line by line:
+    // two thirds of the speed at 832 x 256, 1.3 times at 832 x 32.
+    constexpr int64_t kMostBytes = int64_t{384} << 10;
+    return a.rows * a.columns() * static_cast<int64_t>(sizeof(T)) <= kMostBytes;
+  }
+  return a.rows_are_consecutive() && rows_in_reach(*gemm.kernels, a.row_stride);
 }
 
 // A narrow product has less to compute, but it has to have its weight packed: read in place, the

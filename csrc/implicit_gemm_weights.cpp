@@ -116,8 +116,11 @@ class WeightsWorker {
         pack_columns(x, column, columns, pixels);
       }
       for (int64_t r = 0; r < rows; r += kernels_.mc) {
-        const GemmBlocks<T> blocks = {a + r * (in_place ? p.out_pixels() : pixels),
-                                      in_place ? p.out_pixels() : 0,
+        const int64_t row_step = in_place ? p.out_pixels() : pixels;
+        const GemmBlocks<T> blocks = {a + r * row_step,
+                                      in_place ? p.out_pixels() : kernels_.mr,
+                                      row_step,
+                                      in_place,
                                       std::min(kernels_.mc, rows - r),
                                       panels_,
                                       panels,

@@ -132,7 +132,7 @@ class RowWorker {
     for (int64_t p = 0; p < plan_.panels; ++p) {
       const int64_t first = p * plan_.panel_width;
       const int64_t used = std::min(plan_.panel_width, plan_.columns - first);
-      const TileOperands<T> operands = {pixels + p * plan_.panel_pitch, 0, a, kernels.nr};
+      const TileOperands<T> operands = {pixels + p * plan_.panel_pitch, kernels.mr, a, kernels.nr};
       microkernels[used - 1](count, operands, tile + first * kernels.nr, kernels.nr, epilogue);
     }
   }

@@ -7,6 +7,7 @@ own. Each call is announced before it is made, so that the last line names the c
 from __future__ import annotations
 
 import ctypes
+import itertools
 import mmap
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import convolt
+from conv2d_cases import DTYPES, transposed_parameters
+from gemm_cases import GEMM_CASES
 from strategies import (
     Conv2dCase,
     Pool2dCase,
@@ -59,7 +62,8 @@ def guarded_before(array: Any) -> Any:
     return _guarded(array, at_end=False)
 
 
-guards = st.sampled_from([guarded_behind, guarded_before])
+GUARDS = [guarded_behind, guarded_before]
+guards = st.sampled_from(GUARDS)
 problems = settings(derandomize=True, deadline=None, max_examples=60, database=None)
 
 
@@ -111,6 +115,15 @@ def _convolution(case: Conv2dCase, seed: int, guard: Guard, algorithm: str) -> N
         x_bias = np.ones(case.x_shape[1], case.dtype)
         call(guard, "conv_transpose2d", dy, weight, x_bias, **transposed)
         call(guard, "conv_transpose2d_backward", x, dy, weight, out=False, **transposed)
+
+
+def gemm_drivers() -> None:
+    for case, dtype, guard in itertools.product(GEMM_CASES.values(), DTYPES, GUARDS):
+        x, weight, bias, dy = (array.astype(dtype) for array in conv2d_operands(case, 1))
+        parameters = {**case.parameters, "algorithm": "gemm"}
+        call(guard, "conv2d", x, weight, bias, **parameters)
+        call(guard, "conv2d_backward", dy, x, weight, out=False, **parameters)
+        call(guard, "conv_transpose2d", dy, weight, x[0, :, 0, 0], **transposed_parameters(case))
 
 
 @problems

@@ -43,9 +43,9 @@ GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
   const int threads = threads_for(2.0 * static_cast<double>(a.rows * gemm.groups) *
                                   static_cast<double>(std::max<int64_t>(a.columns(), 1)) *
                                   static_cast<double>(columns));
-  GemmPlan result = {threads,
-                     split_work(gemm.view, a.rows, gemm.groups, tile_sizes(kernels), threads),
-                     OperandA::kPrepacked};
+  GemmPlan result = {
+      threads, split_work(gemm.view.grid(), a.rows, gemm.groups, tile_sizes(kernels), threads),
+      OperandA::kPrepacked};
   if (gemm.first.packed_a.data == nullptr && result.split.blocks.count <= kMostPackings) {
     result.operand = can_read_a_in_place(gemm) ? OperandA::kInPlace : OperandA::kPackedByTask;
   }

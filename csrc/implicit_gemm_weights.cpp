@@ -31,8 +31,15 @@ WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
   constexpr int64_t kTasks = 16;
   constexpr int64_t kLeastChunks = 4;  // so that adding the partial sums costs little
   constexpr int64_t kBlocksOfA = 4;    // B is packed anew for each tile of rows: make them tall
-  WeightsPlan plan = {
-      p.group_out_channels(), view.rows(), ColumnBlocks(view, kernels.kc, 8), 0, 0, 0, 0, 0, 0};
+  WeightsPlan plan = {p.group_out_channels(),
+                      view.rows(),
+                      ColumnBlocks(view.grid(), kernels.kc, 8),
+                      0,
+                      0,
+                      0,
+                      0,
+                      0,
+                      0};
   plan.rows_per_tile = round_up(even_block(plan.m, kBlocksOfA * kernels.mc), kernels.mr);
   plan.row_tiles = ceil_div(plan.m, plan.rows_per_tile);
   plan.columns_per_tile = round_up(even_block(plan.n, kernels.nc), kernels.nr);

@@ -35,7 +35,7 @@ struct NarrowPlan {
         panel_width(pixel_panel_width(kernels.mr, columns)),
         panels(ceil_div(columns, panel_width)),
         panel_pitch(round_up(kc * kernels.mr + kernels.nr, kernels.lanes)),
-        blocks(gemm.view, columns, panel_width),
+        blocks(gemm.view.grid(), columns, panel_width),
         threads(threads_for(2.0 * static_cast<double>(gemm.first.a.rows * gemm.groups) *
                             static_cast<double>(k * columns))) {
     // Packed a few panels at a time, rows of A that lie side by side are read as whole lines.

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
 
 
 @pytest.mark.parametrize(
-    "subject", ["convolutions", "columns", "extrema", "averages", "global_pools"]
+    "subject",
+    ["convolutions", "narrow_convolutions", "columns", "extrema", "averages", "global_pools"],
 )
 def test_guard_pages(isa: str, subject: str) -> None:
     run_script(f"import guarded_calls; guarded_calls.main('{subject}', '{isa}')")

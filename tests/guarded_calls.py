@@ -140,18 +140,6 @@ def narrow_convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
 
 @problems
 @given(conv2d_cases(), seeds, guards)
-def convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
-    _convolution(case, seed, guard, "gemm")
-
-
-@problems
-@given(narrow_cases(), seeds, guards)
-def narrow_convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
-    _convolution(case, seed, guard, "auto")
-
-
-@problems
-@given(conv2d_cases(), seeds, guards)
 def columns(case: Conv2dCase, seed: int, guard: Guard) -> None:
     x = exact_integers(np.random.default_rng(seed), case.x_shape, case.dtype)
     window: dict[str, Any] = {

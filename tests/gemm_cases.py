@@ -25,12 +25,12 @@ NARROW = {
     "two images of 3x5": make_case((2, 45, 3, 5), (37, 45, 3, 3), padding=ONE),
     "many panels of the weight": make_case((1, 300, 1, 3), (301, 300, 1, 2), padding=ONE),
     "groups of few columns": make_case((1, 111, 3, 3), (114, 37, 2, 2), groups=3),
-    "stride 2 of few columns": make_case((1, 40, 5, 13), (35, 40, 3, 3), stride=(2, 2)),
+    "stride 2 of few columns": make_case((1, 33, 5, 13), (35, 33, 3, 3), stride=(2, 2)),
     "stride 2 of few columns, even": make_case(
         (2, 40, 4, 12), (35, 40, 3, 3), stride=(2, 2), padding=ONE
     ),
     "stride 2 across": make_case((1, 35, 2, 27), (40, 35, 2, 3), stride=(1, 2), padding=ONE),
-    "stride 3 of few columns": make_case((1, 40, 7, 8), (35, 40, 4, 2), stride=(3, 3)),
+    "stride 3 of few columns": make_case((2, 40, 7, 8), (35, 40, 4, 2), stride=(3, 3)),
     "no channel, few columns": make_case((1, 0, 1, 3), (40, 0, 1, 1)),
 }
 
@@ -43,6 +43,9 @@ WEIGHTS = {
     "many blocks of columns": make_case((2, 65, 21, 33), (23, 65, 2, 2), padding=ONE),
     "many blocks of columns, back": make_case((2, 23, 21, 33), (65, 23, 2, 2), padding=ONE),
     "many blocks in groups": make_case((2, 30, 25, 33), (45, 10, 2, 2), groups=3),
+    "stride 2, in blocks of k": make_case(
+        (1, 11, 8, 16), (70, 11, 3, 3), stride=(2, 2), padding=ONE
+    ),
     "rows 4 KiB apart": make_case((1, 1024, 2, 9), (35, 1024, 1, 1)),
     "rows 4 KiB apart, few columns": make_case((1, 256, 3, 4), (39, 256, 2, 2)),
     "rows 4 KiB apart, many columns": make_case((1, 64, 24, 31), (15, 64, 4, 4)),
@@ -87,6 +90,9 @@ JOINED = {
     "stride 2 of wide rows": make_case((2, 9, 4, 1203), (10, 9, 2, 3), stride=(2, 2), padding=ONE),
     "stride 3 of wide rows": make_case((1, 9, 3, 1205), (10, 9, 2, 2), stride=(2, 3)),
     "stride 2 of tall blocks": make_case((2, 235, 16, 19), (9, 235, 2, 3), stride=(2, 2)),
+    "stride beyond the kernel, tall blocks": make_case(
+        (1, 235, 14, 30), (9, 235, 1, 2), stride=(1, 3)
+    ),
     "stride 2 of tall blocks in groups": make_case(
         (1, 470, 16, 17), (18, 235, 3, 3), stride=(2, 2), groups=2
     ),
@@ -104,7 +110,7 @@ REDUCTIONS = {
     "many chunks": make_case((9, 10, 25, 25), (11, 10, 2, 2)),
     "many chunks in groups": make_case((5, 30, 25, 25), (33, 10, 1, 1), groups=3),
     "tall dweight": make_case((1, 9, 12, 13), (905, 9, 1, 1)),
-    "tall dweight, chunks in place": make_case((1, 3, 15, 19), (245, 3, 2, 2)),
+    "tall dweight, chunks in place": make_case((1, 3, 17, 22), (245, 3, 2, 2)),
     "wide dweight": make_case((1, 61, 12, 12), (9, 61, 3, 3)),
     "wide dweight, 1x1": make_case((1, 530, 5, 9), (15, 530, 1, 1)),
     "chunks of few pixels": make_case((2, 30, 7, 7), (20, 30, 3, 3), padding=ONE),

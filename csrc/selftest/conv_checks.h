@@ -38,6 +38,15 @@ inline const std::vector<ConvCase> kConvCases = {
     {{1, 1, 3, 600}, {2, 1, 1, 3}, window(1, 1, {0, 0, 1, 1}, 1, 1), 1},
     {{2, 16, 24, 24}, {17, 16, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
     {{0, 2, 4, 4}, {3, 2, 3, 3}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
+    // Few columns, with and without stride; tall blocks of A; planes read where they lie; and
+    // gradients whose phases are joined.
+    {{1, 37, 3, 5}, {33, 37, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
+    {{1, 40, 5, 13}, {9, 40, 3, 3}, window(2, 2, {0, 0, 0, 0}, 1, 1), 1},
+    {{1, 241, 4, 4}, {9, 241, 2, 2}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
+    {{3, 14, 4, 8}, {13, 14, 1, 1}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
+    {{2, 11, 17, 19}, {13, 11, 3, 3}, window(2, 2, {1, 1, 1, 1}, 1, 1), 1},
+    {{2, 18, 11, 41}, {20, 9, 2, 5}, window(2, 3, {0, 0, 1, 0}, 1, 1), 2},
+    {{1, 9, 2, 805}, {9, 9, 1, 1}, window(1, 2, {0, 0, 0, 0}, 1, 1), 1},
 };
 
 // Calls f(x, weight, y) with the flat indices of every product of the convolution.
@@ -99,12 +108,16 @@ void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard,
     expected_dbias[static_cast<std::size_t>(i / p.out_pixels() % p.out_channels)] += dy[i];
   }
 
+  const PreparedWeight<T> prepared(weight.data(), elements(weight_shape));
   for (const Algorithm algorithm : {Algorithm::kAuto, Algorithm::kGemm}) {
     for (Guarded<T>* const array : {&y, &dx, &dweight}) {
       std::fill(array->begin(), array->end(), kNan<T>);
     }
     conv2d_forward(p, algorithm, x.data(), weight.data(), bias.data(), true, y.data());
     report.expect_equal(y.data(), expected_y, "y");
+    std::fill(y.begin(), y.end(), kNan<T>);
+    conv2d_forward(p, algorithm, x.data(), prepared, bias.data(), true, y.data());
+    report.expect_equal(y.data(), expected_y, "y of a prepared weight");
     conv2d_backward_data(p, algorithm, dy.data(), weight.data(), x_bias.data(), dx.data());
     report.expect_equal(dx.data(), expected_dx, "dx");
     conv2d_backward_weights(p, algorithm, dy.data(), x.data(), dweight.data());

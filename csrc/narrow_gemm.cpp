@@ -176,7 +176,8 @@ bool is_narrow(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t co
   // The wide product computes whole vectors of pixels, this one whole vectors of rows, and beyond
   // so many panels of pixels those are too far from the first level of the cache.
   const int64_t most_columns = 4 * kernels.nr;
-  return columns > 0 && columns <= most_columns && a.rows >= kernels.nr &&
+  constexpr int64_t kLeastRows = 128;  // fewer do not pay for packing the pixels
+  return columns > 0 && columns <= most_columns && a.rows >= kLeastRows &&
          columns * round_up(a.rows, kernels.lanes) < a.rows * round_up(columns, kernels.lanes);
 }
 

@@ -173,12 +173,13 @@ NarrowScratch measure_scratch(const GroupedGemm<T>& gemm, const NarrowPlan<T>& p
 
 template <typename T>
 bool is_narrow(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t columns) {
-  // The wide product computes whole vectors of pixels, this one whole vectors of rows, and beyond
-  // so many panels of pixels those are too far from the first level of the cache.
+  // The wide product computes whole vectors of pixels, this one whole vectors of rows, and packing
+  // a pixel costs it as much as one and a half of these. Beyond so many panels of pixels those are
+  // too far from the first level of the cache.
   const int64_t most_columns = 4 * kernels.nr;
-  constexpr int64_t kLeastRows = 128;  // fewer do not pay for packing the pixels
-  return columns > 0 && columns <= most_columns && a.rows >= kLeastRows &&
-         columns * round_up(a.rows, kernels.lanes) < a.rows * round_up(columns, kernels.lanes);
+  const int64_t wide = 2 * a.rows * round_up(columns, kernels.lanes);
+  const int64_t narrow = columns * (2 * round_up(a.rows, kernels.lanes) + 3 * kernels.lanes);
+  return columns > 0 && columns <= most_columns && narrow < wide;
 }
 
 template <typename T>

@@ -54,7 +54,7 @@ void for_each_part(const Conv2dProblem& p, const PlaneSplit& split, const PlaneW
     const int64_t first = task % parts / split.row_parts * split.channels;
     own.channels = std::min(split.channels, p.in_channels - first);
     own.row_begin = task % split.row_parts * split.rows;
-    own.row_end = std::min(own.out_h, own.row_begin + split.rows);
+    own.row_end = std::min(window.row_end, own.row_begin + split.rows);
     run(task / parts, first, own);
   });
 }
@@ -135,6 +135,7 @@ void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weigh
   }
   const KernelTable<T>& kernels = kernels_for_columns<T>(ceil_div(p.in_w, stride));
   const Scratch scratch(static_cast<std::size_t>(p.out_w) * sizeof(T));
+  const int64_t rows = ceil_div(p.in_h, stride);
   // With stride 1 it is a window over dy, flipped.
   const PlaneWindow<T> window = {
       nullptr,
@@ -148,11 +149,11 @@ void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weigh
       p.in_h,
       p.in_w,
       0,
-      0,
+      rows,
       p.in_channels,
       1,
       -1};
-  for_each_part<T>(p, PlaneSplit(p, ceil_div(p.in_h, stride)), window,
+  for_each_part<T>(p, PlaneSplit(p, rows), window,
                    [&](int64_t image, int64_t channel, PlaneWindow<T>& own) {
                      const int64_t plane = image * p.in_channels + channel;
                      const T* const own_bias = bias == nullptr ? nullptr : bias + channel;

@@ -28,9 +28,8 @@ template <typename T>
 void macro_kernel(const KernelTable<T>& kernels, const GemmBlocks<T>& blocks,
                   const TileTarget<T>& target, const Epilogue<T>& epilogue, T* tile) {
   const Epilogue<T> plain = {nullptr, false, false};
-  const bool in_place = blocks.lda != 0;
   const GemmMicrokernel<T>* const microkernels =
-      in_place ? kernels.gemm_microkernels_in_place : kernels.gemm_microkernels;
+      blocks.of_rows ? kernels.gemm_microkernels_of_rows : kernels.gemm_microkernels;
   for (int64_t p = 0; p < blocks.panels; ++p) {
     const PixelRun* const begin = target.runs + target.first_run[p];
     const PixelRun* const end = target.runs + target.first_run[p + 1];
@@ -43,7 +42,7 @@ void macro_kernel(const KernelTable<T>& kernels, const GemmBlocks<T>& blocks,
     for (int64_t row = 0; row < blocks.rows; row += kernels.mr) {
       const int64_t used = std::min(kernels.mr, blocks.rows - row);
       const GemmMicrokernel<T> microkernel = tiles[used - 1];
-      operands.a = blocks.a + row * (in_place ? blocks.lda : blocks.kc);
+      operands.a = blocks.a + row * blocks.row_step;
       TileTarget<T> rows = target;
       rows.c += row * target.row_stride;
       Epilogue<T> own = epilogue;
@@ -125,7 +124,8 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
     pack_panels(problem, k_begin, k_count, row_end - row_begin);
     for (int64_t row = row_begin; row < row_end && !stop_requested(); row += kernels_.mc) {
       const int64_t rows = std::min(kernels_.mc, row_end - row);
-      GemmBlocks<T> blocks = {packed_a_, 0, rows, panels_, columns_.panel_count(), k_count};
+      GemmBlocks<T> blocks = {
+          packed_a_, kernels_.mr, k_count, false, rows, panels_, columns_.panel_count(), k_count};
       switch (operand_) {
         case OperandA::kPrepacked:
           blocks.a = problem.packed_a.panel(problem.a, k_begin, k_count, row);
@@ -134,8 +134,10 @@ void GemmWorker<T>::run(const GemmProblem<T>& problem, int64_t first_column, int
           problem.a.pack(kernels_, kernels_.mr, row, row + rows, k_begin, k_count, packed_a_);
           break;
         case OperandA::kInPlace:
-          blocks.a = problem.a.data + row * problem.a.row_stride + k_begin;
-          blocks.lda = problem.a.row_stride;
+          blocks.of_rows = problem.a.rows_are_consecutive();
+          blocks.a = problem.a.at(row, k_begin);
+          blocks.row_step = problem.a.row_stride;
+          blocks.lda = blocks.of_rows ? problem.a.row_stride : problem.a.channel_stride;
           break;
       }
       const TileTarget<T> target = {problem.c.data + row * problem.c.row_stride - problem.c.origin,

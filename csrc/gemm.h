@@ -42,8 +42,8 @@ void find_store_runs(const OutputGrid<T>& c, int64_t first, int64_t columns, int
 // What a task does with A.
 enum class OperandA { kPrepacked, kPackedByTask, kInPlace };
 
-// Whether the micro-kernel can broadcast A from where it lies: rows that are consecutive in k, and
-// not all of a tile in the same set of the first level of the cache (lines 4 KiB apart share one).
+// Whether the micro-kernel can broadcast from rows that lie so far apart: not if all rows of a tile
+// share a set of the first level of the cache, as lines 4 KiB apart do.
 template <typename T>
 bool rows_in_reach(const KernelTable<T>& kernels, int64_t row_stride) {
   constexpr int64_t kWayBytes = 4096;
@@ -82,7 +82,8 @@ class GemmWorker {
 template <typename T>
 struct GemmBlocks {
   const T* a;
-  int64_t lda;  // 0: packed
+  int64_t lda, row_step;  // row r begins at a + r * row_step
+  bool of_rows;           // the micro-kernel for rows of A
   int64_t rows;
   const PanelOfB<T>* b;
   int64_t panels;

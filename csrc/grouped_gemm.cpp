@@ -18,8 +18,14 @@ struct GemmPlan {
 template <typename T>
 bool can_read_a_in_place(const GroupedGemm<T>& gemm) {
   const WeightView<T>& a = gemm.first.a;
-  return gemm.first.packed_a.data == nullptr && a.rows_are_consecutive() &&
-         rows_in_reach(*gemm.kernels, a.row_stride);
+  if (gemm.first.packed_a.data != nullptr) return false;
+  if (a.is_panel()) {
+    // Read across its rows, a weight beyond the second level of the cache would come line by line:
+    // two thirds of the speed at 832 x 256, 1.3 times at 832 x 32.
+    constexpr int64_t kMostBytes = int64_t{384} << 10;
+    return a.rows * a.columns() * static_cast<int64_t>(sizeof(T)) <= kMostBytes;
+  }
+  return a.rows_are_consecutive() && rows_in_reach(*gemm.kernels, a.row_stride);
 }
 
 // A narrow product has less to compute, but it has to have its weight packed: read in place, the
@@ -37,9 +43,9 @@ GemmPlan plan_gemm(const GroupedGemm<T>& gemm) {
   const int threads = threads_for(2.0 * static_cast<double>(a.rows * gemm.groups) *
                                   static_cast<double>(std::max<int64_t>(a.columns(), 1)) *
                                   static_cast<double>(columns));
-  GemmPlan result = {threads,
-                     split_work(gemm.view, a.rows, gemm.groups, tile_sizes(kernels), threads),
-                     OperandA::kPrepacked};
+  GemmPlan result = {
+      threads, split_work(gemm.view.grid(), a.rows, gemm.groups, tile_sizes(kernels), threads),
+      OperandA::kPrepacked};
   if (gemm.first.packed_a.data == nullptr && result.split.blocks.count <= kMostPackings) {
     result.operand = can_read_a_in_place(gemm) ? OperandA::kInPlace : OperandA::kPackedByTask;
   }

@@ -107,7 +107,7 @@ void im2col(const Conv2dProblem& p, ColumnLayout layout, const T* x, T* col) {
   const Im2colView view = image_view(p);
   if (p.batch == 0 || view.rows() == 0) return;
   const KernelTable<T>& kernels = selected_kernels<T>();
-  const ColumnBlocks blocks(view, kBlockPixels, kernels.lanes);
+  const ColumnBlocks blocks(view.grid(), kBlockPixels, kernels.lanes);
   const int64_t image_elements = view.rows() * view.columns();
   const int threads =
       threads_for(static_cast<double>(p.batch) * static_cast<double>(image_elements));
@@ -129,7 +129,7 @@ template <typename T>
 void col2im(const Conv2dProblem& p, ColumnLayout layout, const T* col, T* x) {
   const Im2colView view = image_view(p);
   const KernelTable<T>& kernels = selected_kernels<T>();
-  const ColumnBlocks blocks(view, kBlockPixels, kernels.lanes);
+  const ColumnBlocks blocks(view.grid(), kBlockPixels, kernels.lanes);
   const int64_t image_elements = view.rows() * view.columns();
   const int threads =
       threads_for(static_cast<double>(p.batch) * static_cast<double>(image_elements));

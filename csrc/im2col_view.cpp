@@ -61,12 +61,8 @@ Im2colView forward_view(const Conv2dProblem& p) {
   return v;
 }
 
-ColumnBlocks::ColumnBlocks(const Im2colView& view, int64_t max_size, int64_t multiple)
-    : count(0),
-      size(0),
-      columns_(view.columns()),
-      row_length_(view.row_length()),
-      blocks_per_row_(0) {
+ColumnBlocks::ColumnBlocks(const ColumnGrid& grid, int64_t max_size, int64_t multiple)
+    : count(0), size(0), columns_(grid.columns), row_length_(grid.row_length), blocks_per_row_(0) {
   if (columns_ == 0) return;
   max_size = round_up(max_size, multiple);
   if (row_length_ >= max_size) {

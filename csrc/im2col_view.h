@@ -15,6 +15,11 @@
 
 namespace convolt {
 
+// The columns of B as rows of so many, each consecutive in its source.
+struct ColumnGrid {
+  int64_t columns, row_length;
+};
+
 struct Im2colView {
   int64_t channels, in_h, in_w;
   int64_t batch_stride, channel_stride;
@@ -32,6 +37,7 @@ struct Im2colView {
   }
   // Columns of one source row (or, if plain, plane): consecutive sources.
   int64_t row_length() const { return is_plain() ? grid_h * grid_w : grid_w; }
+  ColumnGrid grid() const { return {columns(), row_length()}; }
 };
 
 // A panel of B where it lies: data[k * pitch + column].
@@ -44,10 +50,10 @@ struct PanelOfB {
 // The columns that forward and backward_weights read from group `g` of x.
 Im2colView forward_view(const Conv2dProblem& p);
 
-// The columns 0 .. view.columns() - 1 in blocks of at most `size`, the unit of work of one task.
+// All columns of a grid in blocks of at most `size`, the unit of work of one task.
 // Wide rows are cut evenly, so that no block holds two pieces of them: that bounds the scratch.
 struct ColumnBlocks {
-  ColumnBlocks(const Im2colView& view, int64_t max_size, int64_t multiple);
+  ColumnBlocks(const ColumnGrid& grid, int64_t max_size, int64_t multiple);
 
   int64_t count;
   int64_t size;  // of the largest block

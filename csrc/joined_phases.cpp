@@ -14,7 +14,7 @@ struct JoinedPlan {
       : kernels(*joined.first().kernels),
         rows(joined.first().first.a.rows),
         threads(threads_for(operations(joined))),
-        split(split_work(joined.first().view, rows, joined.first().groups, sizes(joined), threads)),
+        split(split_work(grid(joined), rows, joined.first().groups, sizes(joined), threads)),
         row_pitch(round_up(split.blocks.size, kernels.nr)),
         operand(split.blocks.count > kMostPackings ? OperandA::kPrepacked
                                                    : OperandA::kPackedByTask) {
@@ -32,6 +32,12 @@ struct JoinedPlan {
   OperandA operand;
 
   bool prepacks_a() const { return operand == OperandA::kPrepacked; }
+
+  // Cut at the ends of grid rows, as every phase can be; a phase of one tap could be cut otherwise.
+  static ColumnGrid grid(const JoinedPhases<T>& joined) {
+    const Im2colView& view = joined.first().view;
+    return {view.columns(), view.grid_w};
+  }
 
   static TileSizes sizes(const JoinedPhases<T>& joined) {
     constexpr int64_t kLeastPanels = 4;

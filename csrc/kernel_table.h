@@ -21,9 +21,9 @@ struct Epilogue {
 // What a tile of C is the product of, packed or where it lies.
 template <typename T>
 struct TileOperands {
-  const T* a;   // packed: a[k * mr + i];  in place: a[i * lda + k]
-  int64_t lda;  // in place only
-  const T* b;   // b[k * ldb + j]; ldb = nr in a packed panel
+  const T* a;  // of a panel, where lda = mr if packed: a[k * lda + i];  of rows: a[i * lda + k]
+  int64_t lda;
+  const T* b;  // b[k * ldb + j]; ldb = nr in a packed panel
   int64_t ldb;
 };
 
@@ -157,8 +157,8 @@ struct KernelTable {
   // Register tile and blocks of the GEMM: kernels/gemm_microkernel.h has the arithmetic.
   int64_t mr, nr, lanes;
   int64_t kc, mc, nc;
-  const GemmMicrokernel<T>* gemm_microkernels;           // [(vectors - 1) * mr + rows - 1] in use
-  const GemmMicrokernel<T>* gemm_microkernels_in_place;  // of A
+  const GemmMicrokernel<T>* gemm_microkernels;          // [(vectors - 1) * mr + rows - 1] in use
+  const GemmMicrokernel<T>* gemm_microkernels_of_rows;  // of A
 
   // Copies the rows into `padded`; everything outside the image becomes `fill`.
   void (*pad_rows)(const PaddedRows& rows, const T* plane, T fill, T* padded);

@@ -35,7 +35,7 @@ struct NarrowPlan {
         panel_width(pixel_panel_width(kernels.mr, columns)),
         panels(ceil_div(columns, panel_width)),
         panel_pitch(round_up(kc * kernels.mr + kernels.nr, kernels.lanes)),
-        blocks(gemm.view, columns, panel_width),
+        blocks(gemm.view.grid(), columns, panel_width),
         threads(threads_for(2.0 * static_cast<double>(gemm.first.a.rows * gemm.groups) *
                             static_cast<double>(k * columns))) {
     // Packed a few panels at a time, rows of A that lie side by side are read as whole lines.
@@ -132,7 +132,7 @@ class RowWorker {
     for (int64_t p = 0; p < plan_.panels; ++p) {
       const int64_t first = p * plan_.panel_width;
       const int64_t used = std::min(plan_.panel_width, plan_.columns - first);
-      const TileOperands<T> operands = {pixels + p * plan_.panel_pitch, 0, a, kernels.nr};
+      const TileOperands<T> operands = {pixels + p * plan_.panel_pitch, kernels.mr, a, kernels.nr};
       microkernels[used - 1](count, operands, tile + first * kernels.nr, kernels.nr, epilogue);
     }
   }
@@ -176,7 +176,8 @@ bool is_narrow(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t co
   // The wide product computes whole vectors of pixels, this one whole vectors of rows, and beyond
   // so many panels of pixels those are too far from the first level of the cache.
   const int64_t most_columns = 4 * kernels.nr;
-  return columns > 0 && columns <= most_columns && a.rows >= kernels.nr &&
+  constexpr int64_t kLeastRows = 128;  // fewer do not pay for packing the pixels
+  return columns > 0 && columns <= most_columns && a.rows >= kLeastRows &&
          columns * round_up(a.rows, kernels.lanes) < a.rows * round_up(columns, kernels.lanes);
 }
 

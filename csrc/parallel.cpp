@@ -107,12 +107,43 @@ int team_size(int wanted) {
   return wanted;
 }
 
+// The threads of all regions that run now.
+std::atomic<int> threads_in_use{0};
+
+// The threads that a region takes from those that the process may use, for its lifetime: calls from
+// many threads of the caller's would otherwise bring a team each. One is always granted, and what
+// limit_threads() asked for in so many words.
+class Reservation {
+ public:
+  explicit Reservation(int wanted) {
+    const bool asked = own_thread_limit > 0;
+    const int limit = wanted > 1 ? num_threads() : 1;
+    int used = threads_in_use.load(std::memory_order_relaxed);
+    do {
+      threads = asked ? wanted : std::min(wanted, std::max(limit - used, 1));
+    } while (!threads_in_use.compare_exchange_weak(used, used + threads));
+  }
+  ~Reservation() { threads_in_use -= threads; }
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+
+  int threads;
+};
+
 // What OpenMP allowed when the library was loaded. A lower figure later is somebody's limit
 // (threadpoolctl), which also holds for a number of threads that was set here.
 const int initial_omp_threads = omp_get_max_threads();
 #endif
 
 }  // namespace
+
+int busy_threads() {
+#if defined(_OPENMP)
+  return threads_in_use;
+#else
+  return 0;
+#endif
+}
 
 bool has_openmp() {
 #if defined(_OPENMP)
@@ -162,7 +193,8 @@ void parallel_for_erased(int64_t tasks, int threads, void (*body)(void*, int64_t
                          void* context) {
   Region region;
 #if defined(_OPENMP)
-  const int team = team_size(static_cast<int>(std::min<int64_t>(threads, tasks)));
+  const Reservation reserved(static_cast<int>(std::clamp<int64_t>(tasks, 1, threads)));
+  const int team = team_size(reserved.threads);
   if (team > 1) {
     note_threads_for_fork();
 #pragma omp parallel num_threads(team)

@@ -21,6 +21,10 @@ int thread_limit();
 // for so many: starting a team costs microseconds.
 int threads_for(double operations);
 
+// The threads of all calls that run now. A call that begins gets what they leave of num_threads(),
+// but at least one.
+int busy_threads();
+
 bool has_openmp();
 
 // A long call asks this, every 50 ms, on the thread that called, whether to give up; the bindings

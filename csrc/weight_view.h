@@ -21,7 +21,14 @@ struct WeightView {
 
   int64_t taps() const { return taps_h * taps_w; }
   int64_t columns() const { return channels * taps(); }
+  // In k: a row lies in memory as it is.
   bool rows_are_consecutive() const { return channel_stride == taps() && tap_stride_w >= 0; }
+  // The rows of one k lie side by side.
+  bool is_panel() const { return row_stride == 1 && taps() == 1; }
+  // Element (row, k) of either.
+  const T* at(int64_t row, int64_t k) const {
+    return data + first_tap + row * row_stride + (is_panel() ? k * channel_stride : k);
+  }
 
   // Packs the rows [row_begin, row_end) and the columns [k_begin, k_begin + k_count) into panels of
   // `width` rows:

@@ -7,10 +7,10 @@ namespace {
 
 constexpr int64_t kTasksPerThread = 4;
 
-WorkSplit cut(const Im2colView& view, int64_t rows, const TileSizes& sizes, int64_t blocks,
+WorkSplit cut(const ColumnGrid& grid, int64_t rows, const TileSizes& sizes, int64_t blocks,
               int64_t parts) {
-  const int64_t width = std::min(sizes.nc, ceil_div(view.columns(), blocks));
-  WorkSplit split = {ColumnBlocks(view, width, sizes.nr), 0, 0};
+  const int64_t width = std::min(sizes.nc, ceil_div(grid.columns, blocks));
+  WorkSplit split = {ColumnBlocks(grid, width, sizes.nr), 0, 0};
   split.rows_per_task = std::max(round_up(ceil_div(rows, parts), sizes.mr), sizes.mr);
   split.row_parts = ceil_div(rows, split.rows_per_task);
   return split;
@@ -26,16 +26,16 @@ double makespan(const WorkSplit& split, int64_t rows, int64_t groups, int thread
 
 }  // namespace
 
-WorkSplit split_work(const Im2colView& view, int64_t rows, int64_t groups, const TileSizes& sizes,
+WorkSplit split_work(const ColumnGrid& grid, int64_t rows, int64_t groups, const TileSizes& sizes,
                      int threads) {
-  const int64_t least_blocks = std::max<int64_t>(ceil_div(view.columns(), sizes.nc), 1);
-  WorkSplit best = cut(view, rows, sizes, least_blocks, 1);
+  const int64_t least_blocks = std::max<int64_t>(ceil_div(grid.columns, sizes.nc), 1);
+  WorkSplit best = cut(grid, rows, sizes, least_blocks, 1);
   const int64_t enough = kTasksPerThread * threads;
   if (threads == 1 || best.tasks(groups) == 0 || best.tasks(groups) >= enough) return best;
   double best_time = makespan(best, rows, groups, threads);
   for (int64_t blocks = least_blocks; blocks * groups <= enough; ++blocks) {
     for (int64_t parts = 1; parts * blocks * groups <= enough; parts *= 2) {
-      const WorkSplit split = cut(view, rows, sizes, blocks, parts);
+      const WorkSplit split = cut(grid, rows, sizes, blocks, parts);
       const double time = makespan(split, rows, groups, threads);
       if (time < best_time) {
         best = split;

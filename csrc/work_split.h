@@ -26,7 +26,7 @@ TileSizes tile_sizes(const KernelTable<T>& kernels) {
 
 // The split that keeps the threads busy to the end, in as few tasks as possible: each packs the
 // columns that it reads. Nothing here changes a bit of the result: no sum is divided.
-WorkSplit split_work(const Im2colView& view, int64_t rows, int64_t groups, const TileSizes& sizes,
+WorkSplit split_work(const ColumnGrid& grid, int64_t rows, int64_t groups, const TileSizes& sizes,
                      int threads);
 
 }  // namespace convolt

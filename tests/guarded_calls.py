@@ -26,6 +26,7 @@ from strategies import (
     conv2d_operands,
     covered,
     exact_integers,
+    narrow_cases,
     pool2d_cases,
     seeds,
 )
@@ -101,14 +102,12 @@ def output_padding(case: Conv2dCase) -> tuple[int, ...] | None:
     return tuple(extra)
 
 
-@problems
-@given(conv2d_cases(), seeds, guards)
-def convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
+def _convolution(case: Conv2dCase, seed: int, guard: Guard, algorithm: str) -> None:
     x, weight, bias, dy = conv2d_operands(case, seed)
-    call(guard, "conv2d", x, weight, bias, **case.parameters)
-    call(guard, "conv2d_backward", dy, x, weight, out=False, **case.parameters)
-    y = guard(dy[::-1].copy())
-    relu = {"activation": "relu", "y": y, **case.parameters}
+    arguments = {**case.parameters, "algorithm": algorithm}
+    call(guard, "conv2d", x, weight, bias, **arguments)
+    call(guard, "conv2d_backward", dy, x, weight, out=False, **arguments)
+    relu = {"activation": "relu", "y": guard(dy[::-1].copy()), **arguments}
     call(guard, "conv2d_backward", dy, x, weight, out=False, **relu)
     extra = output_padding(case)
     if extra is not None:
@@ -125,6 +124,18 @@ def gemm_drivers() -> None:
         call(guard, "conv2d", x, weight, bias, **parameters)
         call(guard, "conv2d_backward", dy, x, weight, out=False, **parameters)
         call(guard, "conv_transpose2d", dy, weight, x[0, :, 0, 0], **transposed_parameters(case))
+
+
+@problems
+@given(conv2d_cases(), seeds, guards)
+def convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
+    _convolution(case, seed, guard, "gemm")
+
+
+@problems
+@given(narrow_cases(), seeds, guards)
+def narrow_convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
+    _convolution(case, seed, guard, "auto")
 
 
 @problems

@@ -181,6 +181,36 @@ def _channel_counts(draw: st.DrawFn, tiny: bool) -> tuple[int, int, int]:
     return draw(st.integers(2, 3 if tiny else 9)), 1, draw(st.integers(1, 2))
 
 
+@st.composite
+def narrow_cases(draw: st.DrawFn) -> Conv2dCase:
+    """Convolutions with few channels in a group, half of them of the windows with own kernels."""
+    multiplier, channels = draw(st.sampled_from([(1, 1), (1, 1), (1, 1), (2, 1), (3, 2), (5, 4)]))
+    groups = draw(st.integers(1, 5))
+    dilation = (1, 1)
+    if draw(st.booleans()):
+        kernel = draw(st.sampled_from([(3, 3), (5, 5)]))
+        stride = draw(st.sampled_from([(1, 1), (2, 2)]))
+    else:
+        kernel, stride, dilation = draw(_pairs(1, 7)), draw(_pairs(1, 3)), draw(_pairs(1, 3))
+    output = (draw(st.integers(1, 10)), draw(st.sampled_from([*WIDTHS, 6, 14, 28])))
+    padding, height_width = [], []
+    for o, k, s, d in zip(output, kernel, stride, dilation, strict=True):
+        sides = (draw(st.integers(0, covered(k, d) + 2)), draw(st.integers(0, covered(k, d) + 2)))
+        ignored = draw(st.integers(0, s - 1))
+        padding.append(sides)
+        height_width.append(_input_size((o - 1) * s + covered(k, d) - sum(sides) + ignored, s))
+    return Conv2dCase(
+        x_shape=(draw(st.sampled_from([1, 1, 3, 0])), channels * groups, *height_width),
+        weight_shape=(multiplier * groups, channels, *kernel),
+        stride=stride,
+        padding=(padding[0], padding[1]),
+        dilation=dilation,
+        groups=groups,
+        bias=draw(st.booleans()),
+        dtype=draw(dtypes),
+    )
+
+
 def _pairs(smallest: int, largest: int) -> st.SearchStrategy[tuple[int, int]]:
     sizes = st.integers(smallest, largest)
     return st.tuples(sizes, sizes)

@@ -79,7 +79,8 @@ def test_plain_calls(name: str, dtype: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), ((1, 2), (1, 0), (2, 1)), (2, 0, 2)]
+    ("stride", "padding", "dilation"),
+    [(1, 0, 1), (2, 1, 1), ((1, 2), (1, 0), (2, 1)), (2, 0, 2), (1, ((1, 2), (0, 3)), 1)],
 )
 @pytest.mark.parametrize("activation", [None, "relu"])
 @pytest.mark.parametrize("bias", [None, BIAS])
@@ -107,7 +108,8 @@ def test_needs(needs: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kernel", "stride", "padding"), [(2, None, 0), (3, 2, 1), ((3, 2), (1, 2), (0, 1)), (3, 2, 0)]
+    ("kernel", "stride", "padding"),
+    [(2, None, 0), (3, 2, 1), ((3, 2), (1, 2), (0, 1)), (3, 2, 0), (3, 2, ((1, 2), (0, 1)))],
 )
 @pytest.mark.parametrize("ceil_mode", [False, True])
 def test_same_pooling(kernel: Any, stride: Any, padding: Any, ceil_mode: bool) -> None:
@@ -190,7 +192,7 @@ def test_other_axes(name: str, argument: str) -> None:
 
 @pytest.mark.parametrize(
     "value", [True, 1.0, np.int64(1), "1", [1, 1], (1,), (1, 1, 1), (1, 1.0), (True, 1), -1, 2**31,
-              2**64, (1, -1), ((1, 1), (1, 1))]
+              2**64, (1, -1), ((1, 1), 1), ((1, 1), (1,)), ((1, 1), (1, -1)), ((1, 1.0), (1, 1))]
 )  # fmt: skip
 @pytest.mark.parametrize(
     ("name", "argument"), everywhere("kernel", "stride", "padding", "dilation", "groups")

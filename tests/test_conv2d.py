@@ -55,11 +55,12 @@ def expected_result(name: str, dtype: Any) -> tuple[Any, Any]:
     return (x, weight, bias), reference.conv2d(x, weight, bias, **case.parameters)
 
 
+@pytest.mark.parametrize("algorithm", DIRECT)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_fixed_cases(isa: str, name: str, dtype: Any) -> None:
+def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str) -> None:
     (x, weight, bias), expected = expected_result(name, dtype)
-    parameters = CASES[name].parameters
+    parameters = {**CASES[name].parameters, "algorithm": algorithm}
     assert_same(functional.conv2d(x, weight, bias, **parameters), expected)
     y = functional.conv2d(x, weight, bias, activation="relu", **parameters)
     assert_same(y, np.maximum(expected, 0))

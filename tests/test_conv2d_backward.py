@@ -130,11 +130,13 @@ def expected_result(name: str, dtype: Any) -> tuple[Any, Any]:
     return (dy, x, weight), reference.conv2d_backward(dy, x, weight, **case.parameters)
 
 
+@pytest.mark.parametrize("algorithm", DIRECT)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_fixed_cases(isa: str, name: str, dtype: Any) -> None:
+def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str) -> None:
     operands, expected = expected_result(name, dtype)
-    gradients = functional.conv2d_backward(*operands, **CASES[name].parameters)
+    parameters = {**CASES[name].parameters, "algorithm": algorithm}
+    gradients = functional.conv2d_backward(*operands, **parameters)
     assert_same_gradients(gradients, expected)
 
 

@@ -13,7 +13,15 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
 
 @pytest.mark.parametrize(
     "subject",
-    ["convolutions", "gemm_drivers", "columns", "extrema", "averages", "global_pools"],
+    [
+        "convolutions",
+        "narrow_convolutions",
+        "gemm_drivers",
+        "columns",
+        "extrema",
+        "averages",
+        "global_pools",
+    ],
 )
 def test_guard_pages(isa: str, subject: str) -> None:
     run_script(f"import guarded_calls; guarded_calls.main('{subject}', '{isa}')")

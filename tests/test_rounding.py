@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bounds
-from conv2d_cases import DTYPES, make_case, normal, transposed_parameters
+from conv2d_cases import DIRECT, DTYPES, make_case, normal, transposed_parameters
 from convolt import functional
 from strategies import Conv2dCase
 
@@ -83,13 +83,16 @@ def test_conv2d(isa: str, name: str, dtype: Any) -> None:
     assert_within(actual, np.maximum(y, 0), magnitude, terms)
 
 
+@pytest.mark.parametrize("algorithm", DIRECT)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_conv2d_backward(isa: str, name: str, dtype: Any) -> None:
+def test_conv2d_backward(isa: str, name: str, dtype: Any, algorithm: str) -> None:
     (x, weight, _, dy, _), results, magnitudes = exact(name, dtype)
     out_channels, _, *kernel = weight.shape
     pixels = dy.size // out_channels
-    dx, dweight, dbias = functional.conv2d_backward(dy, x, weight, **CASES[name].parameters)
+    dx, dweight, dbias = functional.conv2d_backward(
+        dy, x, weight, algorithm=algorithm, **CASES[name].parameters
+    )
     assert_within(dx, results.dx, magnitudes.dx, out_channels * int(np.prod(kernel)))
     assert_within(dweight, results.dweight, magnitudes.dweight, pixels)
     assert_within(dbias, results.dbias, magnitudes.dbias, pixels)

@@ -146,6 +146,33 @@ def test_many_threads_call_at_once() -> None:
         assert all(pool.map(work, range(4)))
 
 
+def test_callers_share_the_threads() -> None:
+    """A call gets what the others leave, at least one: not a team for each of them."""
+    callers, threads = 5, 4
+    x, weight = np.ones((2, 32, 56, 56), np.float32), np.ones((32, 32, 3, 3), np.float32)
+    start = threading.Barrier(callers)
+
+    def work(_: int) -> None:
+        start.wait()
+        for _ in range(20):
+            convolt.conv2d(x, weight, padding=1)
+
+    convolt.set_num_threads(threads)
+    try:
+        most = 0
+        with ThreadPoolExecutor(callers) as pool:
+            done = [pool.submit(work, caller) for caller in range(callers)]
+            while not all(future.done() for future in done):
+                most = max(most, convolt._core.busy_threads())
+        for future in done:
+            future.result()
+    finally:
+        convolt.set_num_threads(None)
+    if convolt.build_info()["openmp"]:
+        assert threads <= most < threads + callers
+    assert convolt._core.busy_threads() == 0
+
+
 def long_convolution() -> tuple[Callable[..., Any], tuple[int, ...]]:
     x, weight = np.ones((8, 64, 112, 112)), np.ones((64, 64, 3, 3))
     return partial(convolt.conv2d, x, weight, padding=1), (8, 64, 112, 112)

@@ -51,8 +51,6 @@ class ConvoltPrepared(Convolt):
         """Return the function to time."""
         if problem.direction != "forward":
             raise Unsupported("prepared weights are for the forward pass")
-        if not hasattr(self.convolt, "PreparedConv2d"):
-            raise Unsupported("this convolt has no PreparedConv2d")
         x = problem.images()
         prepared = self.convolt.PreparedConv2d(problem.weight(), **problem.arguments())
         return lambda: prepared(x)

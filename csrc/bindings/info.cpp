@@ -78,6 +78,7 @@ void register_info(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("threads"));
   m.def("limit_threads", &limit_threads, py::arg("threads"));
   m.def("thread_limit", &thread_limit);
+  m.def("busy_threads", &busy_threads);
   m.def("scratch_bytes", &scratch_bytes);
   m.def("release_memory", &release_memory);
   m.def("measure_fma_peak", &measure_fma_peak, py::arg("dtype"), py::arg("threads"));

@@ -4,15 +4,15 @@
 //       sum = sum over k < kc of  A[i][k] * b[k * ldb + j]
 //       c[i * ldc + j] = epilogue(sum)                              (kernel_table.h)
 //
-//   A packed, panels of MR rows:      A in place, its rows apart:      B panel, NR columns of B:
+//   A panel of A:                     Rows of A:                       A panel of B:
 //     k = 0: a0 a1 .. a(MR-1)           a0: k = 0, 1, 2 ..               k = 0: b0 b1 .. b(NR-1)
 //     k = 1: a0 a1 .. a(MR-1)           a1: k = 0, 1, 2 ..               k = 1: b0 b1 .. b(NR-1)
 //
-// A is broadcast, B is loaded as vectors: with pixels as columns, rows of C are stored straight
-// into NCHW arrays. Rows and Vectors are what is in use of the panels, so that a ragged tile (64
-// output channels are ten tiles of six and one of four; 7 x 7 pixels are three panels of sixteen
-// and one pixel) costs what it computes. Columns that do not fill a vector are the caller's: it
-// passes a tile of scratch as C (gemm.cpp).
+// Panels are packed, or lie so in an array. A is broadcast, B is loaded as vectors: with pixels as
+// columns, rows of C are stored straight into NCHW arrays. Rows and Vectors are what is in use of
+// the panels, so that a ragged tile (64 output channels are ten tiles of six and one of four; 7 x 7
+// pixels are three panels of sixteen and one pixel) costs what it computes. Columns that do not
+// fill a vector are the caller's: it passes a tile of scratch as C (gemm.cpp).
 //
 // The order of a sum is k ascending, whatever the tile and wherever its operands lie, so every tile
 // gives the same bits.
@@ -70,11 +70,12 @@ static inline void store_sums(Vec<T> (&sums)[Rows][Vectors], T* c, int64_t ldc,
 
 // The two ways to read A: next() goes on to the next k.
 template <typename T, int Rows>
-struct PackedA {
+struct PanelOfA {
   const T* a;
-  explicit PackedA(const TileOperands<T>& operands) : a(operands.a) {}
+  int64_t lda;
+  explicit PanelOfA(const TileOperands<T>& operands) : a(operands.a), lda(operands.lda) {}
   T row(int i) const { return a[i]; }
-  void next() { a += kTileRows; }
+  void next() { a += lda; }
 };
 
 // Three rows to a pointer are what an address can say: base, base + stride, base + 2 * stride.

@@ -38,8 +38,8 @@ constexpr KernelTable<T> make_table() {
   table.kc = kBlockK;
   table.mc = kBlockM;
   table.nc = kBlockN<T>;
-  table.gemm_microkernels = kMicrokernels<T, PackedA>.tiles;
-  table.gemm_microkernels_in_place = kMicrokernels<T, RowsOfA>.tiles;
+  table.gemm_microkernels = kMicrokernels<T, PanelOfA>.tiles;
+  table.gemm_microkernels_of_rows = kMicrokernels<T, RowsOfA>.tiles;
   table.pad_rows = pad_rows<T>;
   table.gather_taps = gather_taps<T>;
   table.gather_taps_exact = gather_taps_exact<T>;

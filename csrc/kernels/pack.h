@@ -17,20 +17,20 @@ namespace CONVOLT_ISA {
 // where the columns come as runs of consecutive sources. A run in the middle of an image row is the
 // whole panel; 7 x 7 maps have three or four runs in one panel of 16.
 //
-// The loose form copies whole tiles: what a run writes too much, the next run or the next tap
+// The loose form copies whole vectors: what a run writes too much, the next run or the next tap
 // writes again, and behind the last tap the destination has a tile of slack. A loop with the number
-// of runs known costs 3 to 6 cycles for a tap, a loop over runs and vectors 15.
-template <typename T>
-static inline void copy_tile(const T* src, T* dst) {
+// of runs and their vectors known costs 3 to 6 cycles for a tap, a loop over both 15.
+template <typename T, int Vectors>
+static inline void copy_vectors(const T* src, T* dst) {
 #pragma GCC unroll 3
-  for (int v = 0; v < kTileVectors; ++v) {
+  for (int v = 0; v < Vectors; ++v) {
     store<T>(dst + v * kLanes<T>, load<T>(src + v * kLanes<T>));
   }
 }
 
-template <typename T, int Runs>
-static void gather_tile_runs(const T* plane, const int64_t* tap_offsets, int64_t taps,
-                             const PixelRun* runs, T* dst) {
+template <typename T, int Runs, int Vectors>
+static void gather_known_runs(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                              const PixelRun* runs, T* dst) {
   const T* sources[Runs];
   T* targets[Runs];
   for (int r = 0; r < Runs; ++r) {
@@ -38,9 +38,9 @@ static void gather_tile_runs(const T* plane, const int64_t* tap_offsets, int64_t
     targets[r] = dst + runs[r].column;
   }
   for (int64_t t = 0; t < taps; ++t) {
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int r = 0; r < Runs; ++r) {
-      copy_tile(sources[r] + tap_offsets[t], targets[r] + t * kTileColumns<T>);
+      copy_vectors<T, Vectors>(sources[r] + tap_offsets[t], targets[r] + t * kTileColumns<T>);
     }
   }
 }
@@ -58,25 +58,44 @@ static void gather_runs(const T* plane, const int64_t* tap_offsets, int64_t taps
   }
 }
 
+// One panel of a tile's width.
+template <typename T, int Vectors>
+static void gather_tile(const T* plane, const int64_t* tap_offsets, int64_t taps,
+                        const PixelRun* begin, const PixelRun* end, T* dst) {
+  switch (end - begin) {
+    case 1:
+      return gather_known_runs<T, 1, Vectors>(plane, tap_offsets, taps, begin, dst);
+    case 2:
+      return gather_known_runs<T, 2, Vectors>(plane, tap_offsets, taps, begin, dst);
+    case 3:
+      return gather_known_runs<T, 3, Vectors>(plane, tap_offsets, taps, begin, dst);
+    case 4:
+      return gather_known_runs<T, 4, Vectors>(plane, tap_offsets, taps, begin, dst);
+    case 5:
+      return gather_known_runs<T, 5, Vectors>(plane, tap_offsets, taps, begin, dst);
+    case 6:
+      return gather_known_runs<T, 6, Vectors>(plane, tap_offsets, taps, begin, dst);
+    default:
+      gather_runs(plane, tap_offsets, taps, begin, end, kTileColumns<T>, dst);
+  }
+}
+
 template <typename T>
 static void gather_taps(const T* plane, const int64_t* tap_offsets, int64_t taps,
                         const PixelPanels& panels, T* dst) {
   for (int64_t p = 0; p < panels.panels; ++p, dst += panels.panel_pitch) {
     const PixelRun* const begin = panels.runs + panels.first_run[p];
     const PixelRun* const end = panels.runs + panels.first_run[p + 1];
-    const int64_t runs = panels.row_pitch == kTileColumns<T> ? end - begin : 0;
-    switch (runs) {
-      case 1:
-        gather_tile_runs<T, 1>(plane, tap_offsets, taps, begin, dst);
-        break;
-      case 2:
-        gather_tile_runs<T, 2>(plane, tap_offsets, taps, begin, dst);
-        break;
-      case 3:
-        gather_tile_runs<T, 3>(plane, tap_offsets, taps, begin, dst);
-        break;
-      default:
-        gather_runs(plane, tap_offsets, taps, begin, end, panels.row_pitch, dst);
+    int64_t longest = 0;
+    for (const PixelRun* run = begin; run != end; ++run) {
+      longest = run->length > longest ? run->length : longest;
+    }
+    if (panels.row_pitch != kTileColumns<T>) {
+      gather_runs(plane, tap_offsets, taps, begin, end, panels.row_pitch, dst);
+    } else if (longest <= kLanes<T>) {
+      gather_tile<T, 1>(plane, tap_offsets, taps, begin, end, dst);
+    } else {
+      gather_tile<T, kTileVectors>(plane, tap_offsets, taps, begin, end, dst);
     }
   }
 }
@@ -90,7 +109,7 @@ static void gather_whole_tiles(const T* plane, const int64_t* tap_offsets, int64
     const T* const tap = plane + tap_offsets[t];
     T* row = dst + begin * panels.panel_pitch + t * kTileColumns<T>;
     for (int64_t p = begin; p < end; ++p, row += panels.panel_pitch) {
-      copy_tile(tap + panels.runs[panels.first_run[p]].source, row);
+      copy_vectors<T, kTileVectors>(tap + panels.runs[panels.first_run[p]].source, row);
     }
   }
 }

@@ -17,23 +17,35 @@ static inline V finish(V sum, V before, T bias, const Epilogue<T>& epilogue) {
   return sum;
 }
 
-// The elements [from, length) of a run as far as whole vectors V go; returns where they end.
 template <typename V, typename T>
-static inline int64_t store_vectors(const T* sums, int64_t from, int64_t length, T* c, T bias,
-                                    const Epilogue<T>& epilogue) {
-  constexpr int64_t kStep = sizeof(V) / sizeof(T);
-  for (; from + kStep <= length; from += kStep) {
-    V sum, before{};
-    __builtin_memcpy(&sum, sums + from, sizeof(V));
-    if (epilogue.accumulate) __builtin_memcpy(&before, c + from, sizeof(V));
-    sum = finish<V>(sum, before, bias, epilogue);
-    __builtin_memcpy(c + from, &sum, sizeof(V));
-  }
-  return from;
+static inline V load_as(const T* p) {
+  V v;
+  __builtin_memcpy(&v, p, sizeof(V));
+  return v;
 }
 
-// Likewise to every second element of c. The others are written back as they were read, which may
-// not be done to the one behind the last: it can be another row's, or nobody's.
+// A run in whole vectors V, the last of which may overlap the one before it: what that wrote is
+// then written again, from what was there before both. False if the run is shorter than a vector.
+template <typename V, typename T>
+static inline bool store_vectors(const T* sums, int64_t length, T* c, T bias,
+                                 const Epilogue<T>& epilogue) {
+  constexpr int64_t kStep = sizeof(V) / sizeof(T);
+  const int64_t last = length - kStep;
+  if (last < 0) return false;
+  const V last_before = epilogue.accumulate ? load_as<V>(c + last) : V{};
+  for (int64_t j = 0; j < last; j += kStep) {
+    const V before = epilogue.accumulate ? load_as<V>(c + j) : V{};
+    const V sum = finish<V>(load_as<V>(sums + j), before, bias, epilogue);
+    __builtin_memcpy(c + j, &sum, sizeof(V));
+  }
+  const V sum = finish<V>(load_as<V>(sums + last), last_before, bias, epilogue);
+  __builtin_memcpy(c + last, &sum, sizeof(V));
+  return true;
+}
+
+// A run to every second element of c, as far as whole vectors go; returns where they end. The
+// others are written back as they were read, which may not be done to the one behind the last: it
+// can be another row's, or nobody's.
 template <typename T>
 static inline int64_t store_even(const T* sums, int64_t length, T* c, T bias,
                                  const Epilogue<T>& epilogue) {
@@ -52,13 +64,11 @@ static inline int64_t store_even(const T* sums, int64_t length, T* c, T bias,
 template <typename T>
 static inline void store_run(const T* sums, int64_t length, T* c, int64_t stride, T bias,
                              const Epilogue<T>& epilogue) {
-  int64_t j = 0;
-  if (stride == 1) {
-    j = store_vectors<Vec<T>>(sums, j, length, c, bias, epilogue);
-    j = store_vectors<ShortVec<T>>(sums, j, length, c, bias, epilogue);
-  } else if (stride == 2) {
-    j = store_even(sums, length, c, bias, epilogue);
+  if (stride == 1 && (store_vectors<Vec<T>>(sums, length, c, bias, epilogue) ||
+                      store_vectors<ShortVec<T>>(sums, length, c, bias, epilogue))) {
+    return;
   }
+  int64_t j = stride == 2 ? store_even(sums, length, c, bias, epilogue) : 0;
   for (; j < length; ++j) {
     T sum = sums[j];
     if (epilogue.accumulate) sum = c[j * stride] + sum;

@@ -92,9 +92,7 @@ void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard,
   Guarded<T> bias(p.out_channels, guard), x_bias(p.in_channels, guard);
   Guarded<T> dbias(p.out_channels, guard);
   for (Guarded<T>* const array : {&x, &weight, &dy, &bias, &x_bias}) random.fill(*array);
-  for (Guarded<T>* const array : {&y, &dx, &dweight, &dbias}) {
-    std::fill(array->begin(), array->end(), kNan<T>);
-  }
+  std::fill(dbias.begin(), dbias.end(), kNan<T>);
 
   std::vector<T> expected_y = channel_planes(y_shape, bias.data());
   std::vector<T> expected_dx = channel_planes(x_shape, x_bias.data());
@@ -110,16 +108,21 @@ void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard,
     expected_dbias[static_cast<std::size_t>(i / p.out_pixels() % p.out_channels)] += dy[i];
   }
 
-  conv2d_forward(p, Algorithm::kAuto, x.data(), weight.data(), bias.data(), true, y.data());
-  report.expect_equal(y.data(), expected_y, "y");
-  std::fill(y.begin(), y.end(), kNan<T>);
   const PreparedWeight<T> prepared(weight.data(), elements(weight_shape));
-  conv2d_forward(p, Algorithm::kAuto, x.data(), prepared, bias.data(), true, y.data());
-  report.expect_equal(y.data(), expected_y, "y of a prepared weight");
-  conv2d_backward_data(p, Algorithm::kAuto, dy.data(), weight.data(), x_bias.data(), dx.data());
-  report.expect_equal(dx.data(), expected_dx, "dx");
-  conv2d_backward_weights(p, Algorithm::kAuto, dy.data(), x.data(), dweight.data());
-  report.expect_equal(dweight.data(), expected_dweight, "dweight");
+  for (const Algorithm algorithm : {Algorithm::kAuto, Algorithm::kGemm}) {
+    for (Guarded<T>* const array : {&y, &dx, &dweight}) {
+      std::fill(array->begin(), array->end(), kNan<T>);
+    }
+    conv2d_forward(p, algorithm, x.data(), weight.data(), bias.data(), true, y.data());
+    report.expect_equal(y.data(), expected_y, "y");
+    std::fill(y.begin(), y.end(), kNan<T>);
+    conv2d_forward(p, algorithm, x.data(), prepared, bias.data(), true, y.data());
+    report.expect_equal(y.data(), expected_y, "y of a prepared weight");
+    conv2d_backward_data(p, algorithm, dy.data(), weight.data(), x_bias.data(), dx.data());
+    report.expect_equal(dx.data(), expected_dx, "dx");
+    conv2d_backward_weights(p, algorithm, dy.data(), x.data(), dweight.data());
+    report.expect_equal(dweight.data(), expected_dweight, "dweight");
+  }
   conv2d_backward_bias(y_shape, dy.data(), dbias.data());
   report.expect_equal(dbias.data(), expected_dbias, "dbias");
 }

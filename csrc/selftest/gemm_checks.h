@@ -27,7 +27,7 @@ void check_tile(const KernelTable<T>& kernels, const Tile& tile, Random& random)
   const int64_t mr = kernels.mr, nr = kernels.nr;
   const int64_t columns = tile.vectors * kernels.lanes;
   const int64_t ldc = columns + 3;
-  const int64_t lda = tile.in_place ? tile.kc + 5 : 0, ldb = tile.in_place ? columns + 3 : nr;
+  const int64_t lda = tile.in_place ? tile.kc + 5 : mr, ldb = tile.in_place ? columns + 3 : nr;
   // Read where they lie, not one element more may be touched.
   const bool some = tile.in_place && tile.kc > 0;
   Guarded<T> a(tile.in_place ? (tile.rows - 1) * lda + tile.kc : tile.kc * mr, tile.guard);
@@ -59,7 +59,7 @@ void check_tile(const KernelTable<T>& kernels, const Tile& tile, Random& random)
   }
   const Epilogue<T> epilogue = {tile.bias ? bias.data() : nullptr, tile.accumulate, tile.relu};
   const GemmMicrokernel<T>* const microkernels =
-      tile.in_place ? kernels.gemm_microkernels_in_place : kernels.gemm_microkernels;
+      tile.in_place ? kernels.gemm_microkernels_of_rows : kernels.gemm_microkernels;
   microkernels[(tile.vectors - 1) * mr + tile.rows - 1](tile.kc, {a.data(), lda, b.data(), ldb},
                                                         c.data(), ldc, epilogue);
   report.expect_equal(c.data(), expected, "c");

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "conv_checks.h"
+#include "depthwise_checks.h"
 #include "engine_checks.h"
 #include "gemm_checks.h"
 #include "isa.h"
@@ -35,6 +36,7 @@ void check_isa(const std::string& section, const KernelTable<T>& kernels) {
   check_gemm(kernels, random);
   check_fma_chains(kernels);
   check_packing(kernels, random);
+  check_depthwise(kernels, random);
   check_pooling(kernels, random);
   for (const int threads : {1, 3}) {
     report.enter(section + " on " + std::to_string(threads) + " threads");

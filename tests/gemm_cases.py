@@ -12,26 +12,29 @@ from strategies import Conv2dCase
 
 ONE = ((1, 1), (1, 1))
 
-# Few columns: the operands change places, for dx and for prepared weights. 33 rows fill the widest
-# panel. Reductions of 9 * 45 and 9 * 37 end their blocks inside a channel.
+# Few columns: the operands change places, for dx and for prepared weights of 128 rows or more,
+# where rows fill their vectors better than columns do. Reductions of 9 * 141 and 9 * 134 end their
+# blocks inside a channel.
 NARROW = {
     **{
-        f"{columns} columns": make_case((1, 41, 1, columns), (35, 41, 1, 1))
+        f"{columns} columns": make_case(
+            (1, 141, 1, columns), (144, 141, 1, 2), padding=((0, 0), (0, 1))
+        )
         for columns in (1, 2, 3, 5, 6, 7, 9, 11, 13, 14, 15, 17, 23, 25, 31, 33, 49, 61, 100, 127)
     },
     "one pixel, many channels": make_case((1, 515, 1, 1), (331, 515, 1, 1)),
-    "3x3 map": make_case((1, 37, 3, 3), (45, 37, 3, 3), padding=ONE),
-    "7x7 map": make_case((1, 45, 7, 7), (37, 45, 3, 3), padding=ONE),
-    "two images of 3x5": make_case((2, 45, 3, 5), (37, 45, 3, 3), padding=ONE),
+    "3x3 map": make_case((1, 133, 3, 3), (141, 133, 3, 3), padding=ONE),
+    "7x7 map": make_case((1, 141, 7, 7), (134, 141, 3, 3), padding=ONE),
+    "two images of 3x5": make_case((2, 144, 3, 5), (141, 144, 2, 3), padding=((1, 0), (1, 1))),
     "many panels of the weight": make_case((1, 300, 1, 3), (301, 300, 1, 2), padding=ONE),
-    "groups of few columns": make_case((1, 111, 3, 3), (114, 37, 2, 2), groups=3),
-    "stride 2 of few columns": make_case((1, 33, 5, 13), (35, 33, 3, 3), stride=(2, 2)),
+    "groups of few columns": make_case((1, 266, 3, 3), (274, 133, 2, 2), groups=2),
+    "stride 2 of few columns": make_case((1, 161, 5, 13), (35, 161, 3, 3), stride=(2, 2)),
     "stride 2 of few columns, even": make_case(
-        (2, 40, 4, 12), (35, 40, 3, 3), stride=(2, 2), padding=ONE
+        (3, 144, 4, 10), (35, 144, 3, 3), stride=(2, 2), padding=ONE
     ),
-    "stride 2 across": make_case((1, 35, 2, 27), (40, 35, 2, 3), stride=(1, 2), padding=ONE),
-    "stride 3 of few columns": make_case((2, 40, 7, 8), (35, 40, 4, 2), stride=(3, 3)),
-    "no channel, few columns": make_case((1, 0, 1, 3), (40, 0, 1, 1)),
+    "stride 2 across": make_case((1, 135, 2, 27), (144, 135, 2, 3), stride=(1, 2), padding=ONE),
+    "stride 3 of few columns": make_case((2, 136, 7, 8), (35, 136, 4, 2), stride=(3, 3)),
+    "no channel, few columns": make_case((1, 0, 1, 3), (144, 0, 1, 1)),
 }
 
 # Where the weight comes from: prepacked, packed by each task, or read in place.
@@ -43,11 +46,13 @@ WEIGHTS = {
     "many blocks of columns": make_case((2, 65, 21, 33), (23, 65, 2, 2), padding=ONE),
     "many blocks of columns, back": make_case((2, 23, 21, 33), (65, 23, 2, 2), padding=ONE),
     "many blocks in groups": make_case((2, 30, 25, 33), (45, 10, 2, 2), groups=3),
+    "one channel": make_case((1, 1, 9, 20), (17, 1, 3, 3)),
+    "as many channels as taps": make_case((1, 4, 9, 10), (13, 4, 4, 4), stride=(2, 2)),
     "stride 2, in blocks of k": make_case(
         (1, 11, 8, 16), (70, 11, 3, 3), stride=(2, 2), padding=ONE
     ),
     "rows 4 KiB apart": make_case((1, 1024, 2, 9), (35, 1024, 1, 1)),
-    "rows 4 KiB apart, few columns": make_case((1, 256, 3, 4), (39, 256, 2, 2)),
+    "rows 4 KiB apart, few columns": make_case((1, 256, 3, 4), (130, 256, 2, 2)),
     "rows 4 KiB apart, many columns": make_case((1, 64, 24, 31), (15, 64, 4, 4)),
 }
 
@@ -94,7 +99,7 @@ JOINED = {
         (1, 235, 14, 30), (9, 235, 1, 2), stride=(1, 3)
     ),
     "stride 2 of tall blocks in groups": make_case(
-        (1, 470, 16, 17), (18, 235, 3, 3), stride=(2, 2), groups=2
+        (2, 470, 16, 17), (18, 235, 3, 3), stride=(2, 2), groups=2
     ),
 }
 
@@ -105,6 +110,8 @@ REDUCTIONS = {
     "chunks that straddle planes": make_case((3, 35, 12, 12), (29, 35, 1, 1)),
     "chunks of wide rows": make_case((1, 5, 3, 701), (15, 5, 2, 3)),
     "chunks of one plane": make_case((2, 33, 20, 20), (15, 33, 1, 1)),
+    "chunks of one plane, more filters": make_case((2, 15, 20, 20), (33, 15, 1, 1)),
+    "chunks of one plane in groups": make_case((2, 36, 20, 20), (15, 12, 1, 1), groups=3),
     "planes 4 KiB apart": make_case((2, 10, 33, 33), (31, 10, 2, 2)),
     "planes 4 KiB apart, 1x1": make_case((2, 37, 32, 32), (31, 37, 1, 1)),
     "many chunks": make_case((9, 10, 25, 25), (11, 10, 2, 2)),
@@ -121,29 +128,30 @@ GEMM_CASES: dict[str, Conv2dCase] = {**NARROW, **WEIGHTS, **PLANES, **JOINED, **
 # Enough work for two to seven threads in each pass, and fewer tasks than threads in some.
 SHARED: dict[str, Conv2dCase] = {
     "few columns, many rows": make_case((1, 230, 7, 7), (71, 230, 3, 3), padding=ONE),
-    "few columns in groups": make_case((1, 150, 5, 5), (170, 75, 3, 3), groups=2, padding=ONE),
+    "few columns in groups": make_case((1, 264, 5, 5), (266, 132, 3, 3), groups=2, padding=ONE),
     "one pixel": make_case((1, 1100, 1, 1), (1000, 1100, 1, 1)),
     "rows and columns": make_case((1, 41, 14, 14), (103, 41, 3, 3), padding=ONE),
     "rows of 1x1": make_case((2, 160, 10, 12), (150, 160, 1, 1)),
     "joined, many columns": make_case((2, 20, 61, 63), (26, 20, 3, 3), stride=(2, 2)),
     "joined, many rows": make_case((1, 235, 24, 25), (33, 235, 3, 3), stride=(2, 2), padding=ONE),
     "joined in groups": make_case((1, 90, 31, 37), (90, 30, 3, 3), stride=(2, 3), groups=3),
+    "many pixels": make_case((4, 10, 71, 71), (12, 10, 1, 1)),
     "many images": make_case((35, 19, 9, 9), (35, 19, 3, 3)),
 }
 
 # Batches, of which an image alone has so few columns that other drivers multiply.
 ALONE: dict[str, Conv2dCase] = {
-    "1x1 map": make_case((70, 300, 1, 1), (80, 300, 1, 1)),
-    "3x3 map": make_case((20, 57, 3, 3), (43, 57, 3, 3), padding=ONE),
-    "7x7 map": make_case((5, 65, 7, 7), (75, 65, 3, 3), padding=ONE),
-    "7x7 map of 1x1": make_case((5, 520, 7, 7), (35, 520, 1, 1)),
-    "rows 4 KiB apart": make_case((9, 1024, 3, 5), (37, 1024, 1, 1)),
-    "groups": make_case((9, 130, 3, 3), (134, 65, 3, 3), groups=2, padding=ONE),
-    "stride 2": make_case((7, 75, 9, 13), (70, 75, 3, 3), stride=(2, 2), padding=ONE),
-    "stride 2 of 5x5": make_case((9, 39, 9, 10), (77, 39, 5, 5), stride=(2, 2), padding=ONE),
-    "stride 3": make_case((12, 35, 10, 14), (270, 35, 3, 3), stride=(3, 3)),
+    "1x1 map": make_case((130, 520, 1, 1), (200, 520, 1, 1)),
+    "3x3 map": make_case((15, 133, 3, 3), (141, 133, 3, 3), padding=ONE),
+    "7x7 map": make_case((3, 134, 7, 7), (141, 134, 3, 3), padding=ONE),
+    "7x7 map of 1x1": make_case((3, 520, 7, 7), (144, 520, 1, 1)),
+    "rows 4 KiB apart": make_case((9, 1024, 3, 5), (144, 1024, 1, 1)),
+    "groups": make_case((15, 266, 3, 3), (264, 133, 1, 3), groups=2, padding=((0, 0), (1, 1))),
+    "stride 2": make_case((4, 131, 9, 13), (70, 131, 3, 3), stride=(2, 2), padding=ONE),
+    "stride 2 of 5x5": make_case((6, 133, 9, 10), (40, 133, 5, 5), stride=(2, 2), padding=ONE),
+    "stride 3": make_case((12, 133, 10, 14), (140, 133, 3, 3), stride=(3, 3)),
     "stride 4, dilated": make_case(
-        (9, 35, 16, 17), (270, 35, 2, 3), stride=(4, 4), dilation=(2, 3)
+        (9, 133, 16, 17), (40, 133, 2, 3), stride=(4, 4), dilation=(2, 3)
     ),
     "joined alone": make_case((3, 35, 21, 29), (137, 35, 3, 3), stride=(2, 2), padding=ONE),
 }

@@ -40,8 +40,8 @@ inline const std::vector<ConvCase> kConvCases = {
     {{0, 2, 4, 4}, {3, 2, 3, 3}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
     // Few columns, with and without stride; tall blocks of A; planes read where they lie; and
     // gradients whose phases are joined.
-    {{1, 37, 3, 5}, {33, 37, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
-    {{1, 40, 5, 13}, {9, 40, 3, 3}, window(2, 2, {0, 0, 0, 0}, 1, 1), 1},
+    {{1, 133, 1, 5}, {135, 133, 1, 2}, window(1, 1, {0, 0, 0, 1}, 1, 1), 1},
+    {{1, 133, 1, 13}, {9, 133, 1, 3}, window(1, 2, {0, 0, 1, 0}, 1, 1), 1},
     {{1, 241, 4, 4}, {9, 241, 2, 2}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
     {{3, 14, 4, 8}, {13, 14, 1, 1}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
     {{2, 11, 17, 19}, {13, 11, 3, 3}, window(2, 2, {1, 1, 1, 1}, 1, 1), 1},

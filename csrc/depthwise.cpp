@@ -130,7 +130,7 @@ template <typename T>
 void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                              T* dx) {
   const int64_t stride = p.window.stride_h;
-  if (!has_plane_window(p) || p.group_out_channels() != 1 || (stride == 2 && p.kernel_h != 3)) {
+  if (!has_plane_window(p) || p.group_out_channels() != 1) {
     return tap_rows_backward_data(p, dy, weight, bias, dx);
   }
   const KernelTable<T>& kernels = kernels_for_columns<T>(ceil_div(p.in_w, stride));

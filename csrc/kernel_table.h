@@ -209,8 +209,8 @@ struct KernelTable {
   // Depthwise windows, kernels/plane_windows.h: weight[(c * outputs + m) * taps + t * step].
   void (*plane_windows)(const PlaneWindow<T>& window, const T* weight, T* y,
                         const Epilogue<T>& epilogue);
-  // The gradient of the image of 3 x 3 windows with stride 2: `image` is dy, with one output for
-  // each channel, and row_begin and row_end count pairs of rows of dx.
+  // The gradient of the image of windows with stride 2: `image` is dy, with one output for each
+  // channel, and row_begin and row_end count pairs of rows of dx.
   void (*plane_spread)(const PlaneWindow<T>& window, const T* weight, const T* bias, T* dx);
   // totals[((c * outputs + m) * taps + t) * lanes + ..] += the dot products with dy, in parts.
   void (*plane_dots)(const PlaneWindow<T>& window, const T* dy, T* totals);

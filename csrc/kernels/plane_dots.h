@@ -44,14 +44,15 @@ struct DotPlane {
   T* totals;
 };
 
-// The rows from `row` on as far as whole tiles go; returns where they end.
+// `tiles` tiles of `Rows` rows, from `row` on.
 template <typename T, int Kernel, int Stride, int Rows>
-[[gnu::noinline]] static int64_t dot_rows(const DotPlane<T, Kernel, Stride>& plane, int64_t row) {
+[[gnu::noinline]] static void dot_rows(const DotPlane<T, Kernel, Stride>& plane, int64_t row,
+                                       int64_t tiles) {
   const PlaneWindow<T>& w = plane.window;
   Vec<T> sums[Kernel * Kernel];
 #pragma GCC unroll 32
   for (int t = 0; t < Kernel * Kernel; ++t) sums[t] = load<T>(plane.totals + t * kLanes<T>);
-  for (; row + Rows <= w.row_end; row += Rows) {
+  for (; tiles > 0; --tiles, row += Rows) {
     const ImageRows<T, Kernel, Stride, Rows> image(w, plane.image, row);
     for (int64_t i = 0; i < w.out_w; i += kLanes<T>) {
       const bool is_last = i + kLanes<T> > w.out_w;
@@ -72,15 +73,32 @@ template <typename T, int Kernel, int Stride, int Rows>
                       : tile_lanes<T, Kernel, Stride>(column, w.in_w, kLanes<T>);
         dot_tile<T, Kernel, Stride, Rows, false>(image, column, lanes.loads, gradients, sums);
       }
+      fetch_next_rows<T, Stride, Rows>(w, image.next + column);
     }
   }
 #pragma GCC unroll 32
   for (int t = 0; t < Kernel * Kernel; ++t) store<T>(plane.totals + t * kLanes<T>, sums[t]);
-  return row;
+}
+
+template <typename T, int Kernel, int Stride>
+struct DotKernels {
+  void (*of_rows[kTallestTile<Kernel>])(const DotPlane<T, Kernel, Stride>& plane, int64_t row,
+                                        int64_t tiles);
+};
+
+template <typename T, int Kernel, int Stride, int Rows = kTallestTile<Kernel>>
+static constexpr void add_dot_kernels(DotKernels<T, Kernel, Stride>& kernels) {
+  if constexpr (Rows > 0) {
+    kernels.of_rows[Rows - 1] = dot_rows<T, Kernel, Stride, Rows>;
+    add_dot_kernels<T, Kernel, Stride, Rows - 1>(kernels);
+  }
 }
 
 template <typename T, int Kernel, int Stride>
 static void dot_planes(const PlaneWindow<T>& w, const T* dy, T* totals) {
+  DotKernels<T, Kernel, Stride> kernels{};
+  add_dot_kernels(kernels);
+  const RowTiles tiles = row_tiles<Kernel>(w.row_begin, w.row_end);
   const int64_t rest = w.out_w % kLanes<T>;
   DotPlane<T, Kernel, Stride> plane = {
       w,
@@ -92,9 +110,8 @@ static void dot_planes(const PlaneWindow<T>& w, const T* dy, T* totals) {
       totals};
   for (int64_t c = 0; c < w.channels; ++c, plane.image += w.in_h * w.in_w) {
     for (int64_t m = 0; m < w.outputs; ++m) {
-      int64_t row = dot_rows<T, Kernel, Stride, 4>(plane, w.row_begin);
-      if (row + 2 <= w.row_end) row = dot_rows<T, Kernel, Stride, 2>(plane, row);
-      if (row < w.row_end) dot_rows<T, Kernel, Stride, 1>(plane, row);
+      if (tiles.high > 0) kernels.of_rows[tiles.height](plane, w.row_begin, tiles.high);
+      kernels.of_rows[tiles.height - 1](plane, tiles.low_begin, tiles.low);
       plane.dy += w.out_h * w.out_w;
       plane.totals += Kernel * Kernel * kLanes<T>;
     }

@@ -74,6 +74,7 @@ template <typename T, int Kernel, int Stride, int Rows>
 struct ImageRows {
   static constexpr int kCount = (Rows - 1) * Stride + Kernel;
   const T* rows[kCount];
+  const T* next;  // the first row that the tile behind sees and this one does not
 
   ImageRows(const PlaneWindow<T>& w, const T* plane, int64_t row) {
     const int64_t first = row * Stride - w.pad_top;
@@ -81,8 +82,45 @@ struct ImageRows {
     for (int q = 0; q < kCount; ++q, inside += w.in_w) {
       rows[q] = first + q >= 0 && first + q < w.in_h ? inside : w.zeros;
     }
+    next = inside;
   }
 };
+
+// Output rows of a tile at most: as many as there are registers beside the weights and a row.
+#if defined(__AVX512F__) || defined(__aarch64__)
+template <int Kernel>
+constexpr int kTallestTile = Kernel == 3 ? 7 : 4;
+#else
+template <int Kernel>
+constexpr int kTallestTile = 4;
+#endif
+
+// Rows in as few tiles as can be: `high` of height + 1 rows, then `low` of height rows.
+struct RowTiles {
+  int64_t height, high, low_begin, low;
+};
+
+template <int Kernel>
+static inline RowTiles row_tiles(int64_t begin, int64_t end) {
+  const int64_t rows = end - begin;
+  const int64_t tiles = (rows + kTallestTile<Kernel> - 1) / kTallestTile<Kernel>;
+  const int64_t height = rows / tiles, high = rows % tiles;
+  return {height, high, begin + high * (height + 1), tiles - high};
+}
+
+// The rows of the next tile: a tile goes along so many rows at once, a line or two of each, that
+// the hardware does not foresee them. Beyond L2 1.05 to 1.2 times as fast; rows within a line lose
+// 4 %.
+template <typename T, int Stride, int Rows>
+static inline void fetch_next_rows(const PlaneWindow<T>& w, const T* next) {
+  constexpr int64_t kLineElements = 64 / static_cast<int64_t>(sizeof(T));
+  if (w.in_w <= kLineElements) return;
+#pragma GCC unroll 16
+  for (int q = 0; q < Rows * Stride; ++q, next += w.in_w) {
+    __builtin_prefetch(next);
+    if (Stride == 2) __builtin_prefetch(next + kLanes<T>);
+  }
+}
 
 // --- windows ------------------------------------------------------------------------------------
 
@@ -146,18 +184,18 @@ struct WindowPlane {
   Epilogue<T> epilogue;
 };
 
-// All rows, `Rows` at a time; the last ones begin early enough to end with the plane.
+// `tiles` tiles of `Rows` rows, from `row` on.
 template <typename T, int Kernel, int Stride, int Rows>
-[[gnu::noinline]] static void window_rows(const WindowPlane<T, Kernel, Stride>& plane) {
+[[gnu::noinline]] static void window_rows(const WindowPlane<T, Kernel, Stride>& plane, int64_t row,
+                                          int64_t tiles) {
   const PlaneWindow<T>& w = plane.window;
   Vec<T> weights[Kernel * Kernel];
 #pragma GCC unroll 32
   for (int t = 0; t < Kernel * Kernel; ++t) {
     weights[t] = broadcast<T>(plane.weight[t * w.weight_step]);
   }
-  const int64_t out_w = w.out_w;
-  const int64_t last_row = w.row_end - Rows, last = out_w - kLanes<T>;
-  for (int64_t row = w.row_begin;; row = row + Rows < last_row ? row + Rows : last_row) {
+  const int64_t out_w = w.out_w, last = out_w - kLanes<T>;
+  for (; tiles > 0; --tiles, row += Rows) {
     const ImageRows<T, Kernel, Stride, Rows> image(w, plane.image, row);
     T* const y = plane.y + row * out_w;
     for (int64_t i = 0;; i = i + kLanes<T> < last ? i + kLanes<T> : last) {
@@ -172,6 +210,7 @@ template <typename T, int Kernel, int Stride, int Rows>
                         : tile_lanes<T, Kernel, Stride>(column, w.in_w, kLanes<T>);
         window_tile<T, Kernel, Stride, Rows, false>(image, column, lanes.loads, weights, sums);
       }
+      fetch_next_rows<T, Stride, Rows>(w, image.next + column);
       if constexpr (Stride == 2) {
 #pragma GCC unroll 8
         for (int r = 0; r < Rows; ++r) sums[r] = in_pair_order<T>(sums[r]);
@@ -180,14 +219,30 @@ template <typename T, int Kernel, int Stride, int Rows>
       store_sums<T, Rows>(sums, y + i, out_w, out_w, plane.end);
       if (i >= last) break;
     }
-    if (row >= last_row) break;
+  }
+}
+
+// The kernels for tiles of 1 row, 2 rows, and so on.
+template <typename T, int Kernel, int Stride>
+struct WindowKernels {
+  void (*of_rows[kTallestTile<Kernel>])(const WindowPlane<T, Kernel, Stride>& plane, int64_t row,
+                                        int64_t tiles);
+};
+
+template <typename T, int Kernel, int Stride, int Rows = kTallestTile<Kernel>>
+static constexpr void add_window_kernels(WindowKernels<T, Kernel, Stride>& kernels) {
+  if constexpr (Rows > 0) {
+    kernels.of_rows[Rows - 1] = window_rows<T, Kernel, Stride, Rows>;
+    add_window_kernels<T, Kernel, Stride, Rows - 1>(kernels);
   }
 }
 
 template <typename T, int Kernel, int Stride>
 static void window_planes(const PlaneWindow<T>& w, const T* weight, T* y,
                           const Epilogue<T>& epilogue) {
-  constexpr int kRows = 4;
+  WindowKernels<T, Kernel, Stride> kernels{};
+  add_window_kernels(kernels);
+  const RowTiles tiles = row_tiles<Kernel>(w.row_begin, w.row_end);
   const bool whole = w.row_begin == 0 && w.row_end == w.out_h;
   const int64_t last = w.out_w > kLanes<T> ? w.out_w - kLanes<T> : 0;
   const int64_t plane_size = w.out_h * w.out_w;
@@ -202,11 +257,8 @@ static void window_planes(const PlaneWindow<T>& w, const T* weight, T* y,
       epilogue};
   for (int64_t c = 0; c < w.channels; ++c, plane.image += w.in_h * w.in_w) {
     for (int64_t m = 0; m < w.outputs; ++m) {
-      if (w.row_end - w.row_begin >= kRows) {
-        window_rows<T, Kernel, Stride, kRows>(plane);
-      } else {
-        window_rows<T, Kernel, Stride, 1>(plane);
-      }
+      if (tiles.high > 0) kernels.of_rows[tiles.height](plane, w.row_begin, tiles.high);
+      kernels.of_rows[tiles.height - 1](plane, tiles.low_begin, tiles.low);
       plane.weight += Kernel * Kernel;
       plane.y += plane_size;
       if (!whole) plane.end += plane_size;

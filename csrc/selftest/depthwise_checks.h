@@ -106,14 +106,14 @@ void check_plane(const KernelTable<T>& kernels, const PlaneCase& c, Random& rand
   report.expect_equal(sums.data(), expected_sums, "dweight");
 }
 
-// The gradient of an image of 3 x 3 windows with stride 2; `c` is the forward window.
+// The gradient of an image of windows with stride 2; `c` is the forward window.
 template <typename T>
 void check_spread(const KernelTable<T>& kernels, const PlaneCase& c, Random& random) {
   report.begin("plane_spread " + c.text());
   const PlaneWindow<T> forward = plane_window<T>(c);
   Guarded<T> dy(kPlaneChannels * c.out_h * c.out_w, c.guard), zeros(c.out_w, c.guard);
   Guarded<T> dx(kPlaneChannels * forward.in_h * forward.in_w, c.guard);
-  Guarded<T> weight(kPlaneChannels * 9, c.guard), bias(kPlaneChannels, c.guard);
+  Guarded<T> weight(kPlaneChannels * c.kernel * c.kernel, c.guard), bias(kPlaneChannels, c.guard);
   for (Guarded<T>* const array : {&dy, &weight, &bias}) random.fill(*array);
   std::fill(zeros.begin(), zeros.end(), T{0});
   std::fill(dx.begin(), dx.end(), kNan<T>);
@@ -205,7 +205,7 @@ void check_depthwise(const KernelTable<T>& kernels, Random& random) {
             check_plane(kernels, c, random);
             PlaneCase single = c;
             single.outputs = 1;
-            if (stride == 2 && kernel == 3) check_spread(kernels, single, random);
+            if (stride == 2) check_spread(kernels, single, random);
           }
         }
       }

@@ -93,6 +93,9 @@ JOINED = {
         (3, 20, 51, 53), (18, 10, 3, 3), stride=(2, 2), groups=2
     ),
     "stride 2 of wide rows": make_case((2, 9, 4, 1203), (10, 9, 2, 3), stride=(2, 2), padding=ONE),
+    "stride 2 of wide rows, one tap first": make_case(
+        (1, 9, 8, 600), (10, 9, 3, 3), stride=(2, 2), padding=ONE
+    ),
     "stride 3 of wide rows": make_case((1, 9, 3, 1205), (10, 9, 2, 2), stride=(2, 3)),
     "stride 2 of tall blocks": make_case((2, 235, 16, 19), (9, 235, 2, 3), stride=(2, 2)),
     "stride beyond the kernel, tall blocks": make_case(
@@ -120,6 +123,8 @@ REDUCTIONS = {
     "tall dweight, chunks in place": make_case((1, 3, 17, 22), (245, 3, 2, 2)),
     "wide dweight": make_case((1, 61, 12, 12), (9, 61, 3, 3)),
     "wide dweight, 1x1": make_case((1, 530, 5, 9), (15, 530, 1, 1)),
+    "every second pixel": make_case((1, 13, 33, 35), (9, 13, 1, 1), stride=(2, 2)),
+    "pixels around the image": make_case((1, 13, 16, 17), (9, 13, 1, 1), padding=ONE),
     "chunks of few pixels": make_case((2, 30, 7, 7), (20, 30, 3, 3), padding=ONE),
 }
 

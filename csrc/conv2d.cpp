@@ -6,6 +6,7 @@
 #include "implicit_gemm.h"
 #include "isa.h"
 #include "parallel.h"
+#include "winograd.h"
 
 namespace convolt {
 namespace {
@@ -38,6 +39,8 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
 Algorithm parse_algorithm(const std::string& function, const std::string& name) {
   if (name == "auto") return Algorithm::kAuto;
   if (name == "gemm") return Algorithm::kGemm;
+  if (name == "winograd_2x2") return Algorithm::kWinograd2x2;
+  if (name == "winograd_4x4") return Algorithm::kWinograd4x4;
   throw std::invalid_argument(function + ": algorithm must be 'auto' or 'gemm', got '" + name +
                               "'");
 }
@@ -58,6 +61,11 @@ void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, cons
       return gemm_forward(problem, x, weight, prepared, bias, relu, y);
     case Algorithm::kDepthwise:
       return depthwise_forward(problem, x, weight, bias, relu, y);
+    case Algorithm::kWinograd2x2:
+      return winograd_forward(problem, 2, x, weight, prepared, bias, relu, y);
+    case Algorithm::kWinograd:
+    case Algorithm::kWinograd4x4:
+      return winograd_forward(problem, 4, x, weight, prepared, bias, relu, y);
   }
 }
 
@@ -84,6 +92,11 @@ void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, con
       return gemm_backward_data(problem, dy, weight, bias, dx);
     case Algorithm::kDepthwise:
       return depthwise_backward_data(problem, dy, weight, bias, dx);
+    case Algorithm::kWinograd2x2:
+      return winograd_backward_data(problem, 2, dy, weight, bias, dx);
+    case Algorithm::kWinograd:
+    case Algorithm::kWinograd4x4:
+      return winograd_backward_data(problem, 4, dy, weight, bias, dx);
   }
 }
 
@@ -93,6 +106,9 @@ void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, 
   switch (plan(problem, Pass::kBackwardWeights, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
+    case Algorithm::kWinograd:
+    case Algorithm::kWinograd2x2:
+    case Algorithm::kWinograd4x4:
       return gemm_backward_weights(problem, dy, x, dweight);
     case Algorithm::kDepthwise:
       return depthwise_backward_weights(problem, dy, x, dweight);

@@ -10,7 +10,7 @@ namespace convolt {
 
 enum class Pass { kForward, kBackwardData, kBackwardWeights };
 // kDepthwise: row kernels, for few channels in a group; only ever chosen by plan().
-enum class Algorithm { kAuto, kGemm, kDepthwise };
+enum class Algorithm { kAuto, kGemm, kDepthwise, kWinograd, kWinograd2x2, kWinograd4x4 };
 
 // Throws std::invalid_argument for an unknown name.
 Algorithm parse_algorithm(const std::string& function, const std::string& name);

@@ -152,6 +152,45 @@ struct PlaneRows {
   int64_t plane_pitch, row_pitch;
 };
 
+// Tiles side by side, columns of Winograd's products from `column` on: their image begins at
+// `offset`, and there the first of them at (y, x), which may lie outside.
+struct WinogradRun {
+  int64_t offset, y, x;
+  int64_t column, tiles;
+};
+struct WinogradRuns {
+  const WinogradRun* data;
+  int64_t count;
+};
+
+// Channels of an image of one size.
+template <typename T>
+struct WinogradPlanes {
+  T* data;
+  int64_t channels, h, w;
+};
+
+// Matrices, one for each element of a tile:  data[element * step + row * pitch + column].
+template <typename T>
+struct WinogradMatrices {
+  T* data;
+  int64_t step, pitch;
+};
+
+// The transforms of one size of tile, kernels/winograd_tiles.h.
+template <typename T>
+struct WinogradKernels {
+  // Column by column, a row for each channel. Writes whole vectors as far as `columns`.
+  void (*input)(const WinogradPlanes<const T>& planes, const WinogradRuns& runs, int64_t columns,
+                const WinogradMatrices<T>& v);
+  // One row: the filters whose taps begin at w + channel * channel_step. Writes whole vectors.
+  void (*filter)(const T* w, int64_t channel_step, bool flipped, int64_t channels, int64_t u_step,
+                 T* u);
+  // Reads whole vectors.
+  void (*output)(const WinogradMatrices<const T>& m, const WinogradRuns& runs, const T* bias,
+                 bool relu, const WinogradPlanes<T>& planes);
+};
+
 template <typename T>
 struct KernelTable {
   // Register tile and blocks of the GEMM: kernels/gemm_microkernel.h has the arithmetic.
@@ -223,6 +262,8 @@ struct KernelTable {
                    T* totals);
   // sums[i] = the sum of totals[i * lanes ..] over the lanes.
   void (*sum_dots)(const T* totals, int64_t count, T* sums);
+
+  WinogradKernels<T> winograd_2x2, winograd_4x4;
 
   // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.
   double (*fma_chains)(int64_t iterations, T* sink);

@@ -15,6 +15,11 @@ namespace convolt {
 template <typename T>
 class PreparedWeight {
  public:
+  // Which form: panels of so many rows, or filters transformed for tiles of such a size.
+  struct Form {
+    int64_t panel_width, tile;
+  };
+
   PreparedWeight(const T* weight, int64_t elements) : weight_(weight, weight + elements) {}
 
   const T* data() const { return weight_.data(); }
@@ -23,19 +28,38 @@ class PreparedWeight {
   PackedWeight<T> panels(const KernelTable<T>& kernels, const WeightView<T>& a, int64_t groups,
                          int64_t weight_step, int64_t width) const;
 
+  // The form for these kernels; make(T*) writes its elements where it is new.
+  template <typename Make>
+  const T* get(const KernelTable<T>& kernels, const Form& form, int64_t elements,
+               Make&& make) const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (const Entry& entry : entries_) {
+      if (entry.kernels == &kernels && entry.form.panel_width == form.panel_width &&
+          entry.form.tile == form.tile) {
+        return entry.data.get();
+      }
+    }
+    const auto bytes = static_cast<std::size_t>(elements) * sizeof(T);
+    Entry entry = {&kernels, form, nullptr};
+    entry.data.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{kCacheLine})));
+    make(entry.data.get());
+    entries_.push_back(std::move(entry));
+    return entries_.back().data.get();
+  }
+
  private:
   struct Free {
     void operator()(T* data) const { ::operator delete(data, std::align_val_t{kCacheLine}); }
   };
-  struct Panels {
+  struct Entry {
     const KernelTable<T>* kernels;
-    int64_t width;
+    Form form;
     std::unique_ptr<T, Free> data;
   };
 
   std::vector<T> weight_;
   mutable std::mutex mutex_;
-  mutable std::vector<Panels> panels_;
+  mutable std::vector<Entry> entries_;
 };
 
 }  // namespace convolt

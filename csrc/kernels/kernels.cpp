@@ -13,6 +13,7 @@
 #include "store_tile.h"
 #include "tap_dots.h"
 #include "tap_rows.h"
+#include "winograd_tiles.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {
@@ -28,6 +29,10 @@ template <typename T>
 constexpr int64_t kBlockN =
     (kVectorBytes == 64 ? 512 : 240) * static_cast<int64_t>(sizeof(float)) / sizeof(T);
 constexpr int64_t kBlockM = kTileRows * (kVectorBytes == 64 ? 16 : 20);
+
+template <typename T, template <typename> class Tiles>
+constexpr WinogradKernels<T> kWinograd = {winograd_input<T, Tiles<T>>, winograd_filter<T, Tiles<T>>,
+                                          winograd_output<T, Tiles<T>>};
 
 template <typename T>
 constexpr KernelTable<T> make_table() {
@@ -64,6 +69,8 @@ constexpr KernelTable<T> make_table() {
   table.tap_rows = tap_rows<T>;
   table.tap_dots = tap_dots<T>;
   table.sum_dots = sum_dots<T>;
+  table.winograd_2x2 = kWinograd<T, Tiles2x2>;
+  table.winograd_4x4 = kWinograd<T, Tiles4x4>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

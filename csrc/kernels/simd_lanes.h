@@ -189,6 +189,49 @@ static inline Vec<T> in_pair_order(Vec<T> v) {
 #endif
 }
 
+// d[j][lane] = p[4 * lane + j] for j < 6; nothing from p[4 * lanes + 4] on is read.
+#if defined(__AVX2__) && !defined(__AVX512F__)
+// By 128 bits: row k holds p[4 k ..] and p[16 + 4 k ..].
+static inline void load_every_fourth(const float* p, Vec<float>* d) {
+  __m256d pairs[4];
+  __m256 rows[5];
+  for (int k = 0; k < 5; ++k) {
+    rows[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4 * k)),
+                                   _mm_loadu_ps(p + 16 + 4 * k), 1);
+  }
+  for (int k = 0; k < 4; ++k) {
+    pairs[k] = _mm256_castps_pd(_mm256_unpacklo_ps(rows[k], rows[k + 1]));
+  }
+  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(rows[0], rows[1]));
+  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(rows[2], rows[3]));
+  d[0] = (Vec<float>)_mm256_unpacklo_pd(pairs[0], pairs[2]);
+  d[1] = (Vec<float>)_mm256_unpackhi_pd(pairs[0], pairs[2]);
+  d[2] = (Vec<float>)_mm256_unpacklo_pd(high01, high23);
+  d[3] = (Vec<float>)_mm256_unpackhi_pd(high01, high23);
+  d[4] = (Vec<float>)_mm256_unpacklo_pd(pairs[1], pairs[3]);
+  d[5] = (Vec<float>)_mm256_unpackhi_pd(pairs[1], pairs[3]);
+}
+#endif
+
+template <typename T>
+static inline void load_every_fourth(const T* p, Vec<T>* d) {
+  for (int j = 0; j < 6; j += 4) {
+    Vec<T> even[2], odd[2];
+    for (int half = 0; half < 2; ++half, p += 2 * kLanes<T>) {
+      const Vec<T> low = load<T>(p), high = load<T>(p + kLanes<T>);
+      even[half] = in_pair_order<T>(even_places(low, high));
+      odd[half] = in_pair_order<T>(odd_places(low, high));
+    }
+    d[j] = in_pair_order<T>(even_places(even[0], even[1]));
+    d[j + 1] = in_pair_order<T>(even_places(odd[0], odd[1]));
+    if (j == 0) {
+      d[2] = in_pair_order<T>(odd_places(even[0], even[1]));
+      d[3] = in_pair_order<T>(odd_places(odd[0], odd[1]));
+    }
+    p -= 4 * kLanes<T> - 4;
+  }
+}
+
 // The inverse for vectors in ascending order: the first and the last half of  even0 odd0 even1 ..
 #if defined(__AVX512F__)
 static inline Vec<float> first_interleaved(Vec<float> even, Vec<float> odd) {

@@ -1,0 +1,284 @@
+// The transforms of Winograd's convolution F(m x m, 3 x 3), m = 2 or 4: a tile of m x m outputs
+// from (m + 2) x (m + 2) inputs, by as many products instead of 9 m^2. csrc/winograd.h has the
+// method.
+//
+// The lanes of a vector are tiles side by side; a one-dimensional transform acts on the rows of
+// their matrices and then on the columns. With m(x) the product of (x - a) over the finite points
+// a, the matrices are
+//
+//   B^T, of the input    row a: the coefficients of m(x) / (x - a);     infinity: those of m(x)
+//   G,   of the filter   row a: (1, a, a^2) / m'(a);                    infinity: (0, 0, 1)
+//   A^T, of the output   row k: a^k for every a, and in the last row 1 for infinity
+#pragma once
+
+#include "../kernel_table.h"
+#include "pack.h"
+#include "simd_lanes.h"
+
+namespace convolt {
+namespace CONVOLT_ISA {
+
+// Points 0, 1, -1, infinity; m(x) = x^3 - x. Of point 0, where m'(0) = -1, input and filter both
+// have the sign turned.
+template <typename T>
+struct Tiles2x2 {
+  static constexpr int kTile = 2, kSide = 4;
+
+  static void input(const Vec<T>* d, Vec<T>* v) {
+    v[0] = d[0] - d[2];
+    v[1] = d[1] + d[2];
+    v[2] = d[2] - d[1];
+    v[3] = d[3] - d[1];
+  }
+  static void filter(const Vec<T>* g, Vec<T>* u) {
+    const Vec<T> even = (g[0] + g[2]) * T(0.5), odd = g[1] * T(0.5);
+    u[0] = g[0];
+    u[1] = even + odd;
+    u[2] = even - odd;
+    u[3] = g[2];
+  }
+  static void output(const Vec<T>* m, Vec<T>* y) {
+    y[0] = m[0] + m[1] + m[2];
+    y[1] = m[1] - m[2] + m[3];
+  }
+  // d[j][lane] = p[2 * lane + j]
+  static void load_columns(const T* p, Vec<T>* d) {
+    for (int j = 0; j < 4; j += 2) {
+      const Vec<T> low = load<T>(p + j), high = load<T>(p + j + kLanes<T>);
+      d[j] = in_pair_order<T>(even_places(low, high));
+      d[j + 1] = in_pair_order<T>(odd_places(low, high));
+    }
+  }
+  // The inverse, of two.
+  static void interleave(const Vec<T>* y, Vec<T>* row) {
+    row[0] = first_interleaved(y[0], y[1]);
+    row[1] = last_interleaved(y[0], y[1]);
+  }
+};
+
+// Points 0, sqrt(2), -sqrt(2), sqrt(1/2), -sqrt(1/2), infinity; m(x) = x^5 - 5/2 x^3 + x. Their
+// powers and the sums of these are small, and they come in pairs a, -a that share their even and
+// their odd parts: the rounding error is half of that with the points 0, 1, -1, 2, -2.
+template <typename T>
+struct Tiles4x4 {
+  static constexpr int kTile = 4, kSide = 6;
+  static constexpr double kRootOfTwo = 1.41421356237309504880;
+  static constexpr T kRoot = T(kRootOfTwo), kHalfRoot = T(kRootOfTwo / 2);
+
+  static void input(const Vec<T>* d, Vec<T>* v) {
+    const Vec<T> outer_even = multiply_add<T>(broadcast<T>(T(-0.5)), d[2], d[4]);
+    const Vec<T> outer_odd = multiply_add<T>(broadcast<T>(-kHalfRoot), d[1], d[3] * kRoot);
+    const Vec<T> inner_even = multiply_add<T>(broadcast<T>(T(-2)), d[2], d[4]);
+    const Vec<T> inner_odd = multiply_add<T>(broadcast<T>(-kRoot), d[1], d[3] * kHalfRoot);
+    v[0] = multiply_add<T>(broadcast<T>(T(-2.5)), d[2], d[0]) + d[4];
+    v[1] = outer_even + outer_odd;
+    v[2] = outer_even - outer_odd;
+    v[3] = inner_even + inner_odd;
+    v[4] = inner_even - inner_odd;
+    v[5] = multiply_add<T>(broadcast<T>(T(-2.5)), d[3], d[1]) + d[5];
+  }
+  // m'(+-sqrt(2)) = 6, m'(+-sqrt(1/2)) = -3/2
+  static void filter(const Vec<T>* g, Vec<T>* u) {
+    constexpr T kThird = T(1. / 3), kTwoThirds = T(2. / 3), kSixth = T(1. / 6);
+    const Vec<T> outer_even = multiply_add<T>(broadcast<T>(kThird), g[2], g[0] * kSixth);
+    const Vec<T> outer_odd = g[1] * T(kRootOfTwo / 6);
+    const Vec<T> inner_even = multiply_add<T>(broadcast<T>(-kThird), g[2], g[0] * -kTwoThirds);
+    const Vec<T> inner_odd = g[1] * T(-kRootOfTwo / 3);
+    u[0] = g[0];
+    u[1] = outer_even + outer_odd;
+    u[2] = outer_even - outer_odd;
+    u[3] = inner_even + inner_odd;
+    u[4] = inner_even - inner_odd;
+    u[5] = g[2];
+  }
+  static void output(const Vec<T>* m, Vec<T>* y) {
+    const Vec<T> outer_even = m[1] + m[2], outer_odd = m[1] - m[2];
+    const Vec<T> inner_even = m[3] + m[4], inner_odd = m[3] - m[4];
+    y[0] = m[0] + (outer_even + inner_even);
+    y[1] = multiply_add<T>(broadcast<T>(kHalfRoot), inner_odd, outer_odd * kRoot);
+    y[2] = multiply_add<T>(broadcast<T>(T(0.5)), inner_even, outer_even + outer_even);
+    y[3] = multiply_add<T>(broadcast<T>(kHalfRoot / 2), inner_odd,
+                           multiply_add<T>(broadcast<T>(2 * kRoot), outer_odd, m[5]));
+  }
+  static void load_columns(const T* p, Vec<T>* d) { load_every_fourth(p, d); }
+  static void interleave(const Vec<T>* y, Vec<T>* row) {
+    const Vec<T> even[2] = {first_interleaved(y[0], y[2]), last_interleaved(y[0], y[2])};
+    const Vec<T> odd[2] = {first_interleaved(y[1], y[3]), last_interleaved(y[1], y[3])};
+    for (int half = 0; half < 2; ++half) {
+      row[2 * half] = first_interleaved(even[half], odd[half]);
+      row[2 * half + 1] = last_interleaved(even[half], odd[half]);
+    }
+  }
+};
+
+// The rows of an image that a vector of tiles reads: where they lie, or, where these reach beyond
+// the image, copies with zeros around them.
+template <typename T, typename Tiles>
+class TileRows {
+ public:
+  void find(const WinogradPlanes<const T>& image, const T* plane, int64_t y, int64_t x) {
+    const bool inside = x >= 0 && x + kRead <= image.w;
+    for (int i = 0; i < Tiles::kSide; ++i) {
+      const int64_t row = y + i;
+      if (row < 0 || row >= image.h) {
+        rows_[i] = zeros_;
+        continue;
+      }
+      const T* const from = plane + row * image.w + x;
+      if (inside) {
+        rows_[i] = from;
+      } else {
+        for (int64_t j = 0; j < kCopied; j += kLanes<T>) {
+          const Lanes<T> lanes = lanes_between<T>(-x - j, image.w - x - j);
+          store<T>(copies_[i] + j, load_lanes<T>(from + j, lanes));
+        }
+        rows_[i] = copies_[i];
+      }
+    }
+  }
+  const T* operator[](int i) const { return rows_[i]; }
+
+ private:
+  static constexpr int64_t kRead = Tiles::kTile * kLanes<T> + Tiles::kTile;
+  static constexpr int64_t kCopied = (kRead + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+
+  const T* rows_[Tiles::kSide];
+  T zeros_[kCopied] = {};
+  T copies_[Tiles::kSide][kCopied];
+};
+
+template <typename T, typename Tiles>
+static inline void transform_input(const TileRows<T, Tiles>& rows, int64_t count, int64_t v_step,
+                                   T* v) {
+  constexpr int kSide = Tiles::kSide;
+  Vec<T> columns[kSide][kSide];  // column j of the tiles, their rows transformed
+  for (int i = 0; i < kSide; ++i) {
+    Vec<T> pixels[kSide], transformed[kSide];
+    Tiles::load_columns(rows[i], pixels);
+    Tiles::input(pixels, transformed);
+    for (int j = 0; j < kSide; ++j) columns[j][i] = transformed[j];
+  }
+  for (int j = 0; j < kSide; ++j) {
+    Vec<T> transformed[kSide];
+    Tiles::input(columns[j], transformed);
+    for (int i = 0; i < kSide; ++i) {
+      T* const to = v + (i * kSide + j) * v_step;
+      if (count >= kLanes<T>) {
+        store<T>(to, transformed[i]);
+      } else {
+        store_first<T>(to, transformed[i], count);
+      }
+    }
+  }
+}
+
+template <typename T, typename Tiles>
+static void winograd_input(const WinogradPlanes<const T>& planes, const WinogradRuns& runs,
+                           int64_t columns, const WinogradMatrices<T>& v) {
+  TileRows<T, Tiles> rows;
+  for (int64_t c = 0; c < planes.channels; ++c) {
+    for (const WinogradRun* run = runs.data; run != runs.data + runs.count; ++run) {
+      const T* const plane = planes.data + run->offset + c * planes.h * planes.w;
+      for (int64_t tile = 0; tile < run->tiles; tile += kLanes<T>) {
+        const int64_t column = run->column + tile;
+        rows.find(planes, plane, run->y, run->x + tile * Tiles::kTile);
+        transform_input<T, Tiles>(rows, columns - column, v.step, v.data + c * v.pitch + column);
+      }
+    }
+  }
+}
+
+// u[e * u_step + c] = element e of the transformed filter whose taps begin at w + c * channel_step;
+// up to a vector of channels more is written.
+template <typename T, typename Tiles>
+static void winograd_filter(const T* w, int64_t channel_step, bool flipped, int64_t channels,
+                            int64_t u_step, T* u) {
+  constexpr int kSide = Tiles::kSide, kTaps = 9;
+  constexpr int64_t kAtOnce = 64;
+  T taps[kTaps][kAtOnce] = {};
+  for (int64_t first = 0; first < channels; first += kAtOnce) {
+    const int64_t count = channels - first < kAtOnce ? channels - first : kAtOnce;
+    interleave_rows<T>(w + first * channel_step, channel_step, count, kTaps,
+                       taps[flipped ? kTaps - 1 : 0], flipped ? -kAtOnce : kAtOnce,
+                       kAtOnce * channel_step);
+    for (int64_t c = 0; c < count; c += kLanes<T>) {
+      Vec<T> columns[3][kSide];  // column j of the filters, transformed
+      for (int j = 0; j < 3; ++j) {
+        const Vec<T> column[3] = {load<T>(taps[j] + c), load<T>(taps[3 + j] + c),
+                                  load<T>(taps[6 + j] + c)};
+        Tiles::filter(column, columns[j]);
+      }
+      for (int i = 0; i < kSide; ++i) {
+        const Vec<T> row[3] = {columns[0][i], columns[1][i], columns[2][i]};
+        Vec<T> transformed[kSide];
+        Tiles::filter(row, transformed);
+        for (int j = 0; j < kSide; ++j) {
+          store<T>(u + (i * kSide + j) * u_step + first + c, transformed[j]);
+        }
+      }
+    }
+  }
+}
+
+// The first `count` pixels of whole vectors.
+template <typename T, int Vectors>
+static inline void store_pixels(const Vec<T>* pixels, int64_t count, T* y) {
+  for (int v = 0; v < Vectors; ++v, y += kLanes<T>, count -= kLanes<T>) {
+    if (count >= kLanes<T>) {
+      store<T>(y, pixels[v]);
+    } else if (count > 0) {
+      store_first<T>(y, pixels[v], count);
+    }
+  }
+}
+
+// The outputs of a vector of tiles, pixels[row][column], from their products m[element * step].
+template <typename T, typename Tiles>
+static inline void transform_output(const T* m, int64_t step,
+                                    Vec<T> (&pixels)[Tiles::kTile][Tiles::kTile]) {
+  constexpr int kSide = Tiles::kSide, kTile = Tiles::kTile;
+  Vec<T> columns[kTile][kSide];  // column j of the tiles, their rows transformed
+  for (int i = 0; i < kSide; ++i) {
+    Vec<T> products[kSide], transformed[kTile];
+    for (int j = 0; j < kSide; ++j) products[j] = load<T>(m + (i * kSide + j) * step);
+    Tiles::output(products, transformed);
+    for (int j = 0; j < kTile; ++j) columns[j][i] = transformed[j];
+  }
+  for (int j = 0; j < kTile; ++j) {
+    Vec<T> transformed[kTile];
+    Tiles::output(columns[j], transformed);
+    for (int i = 0; i < kTile; ++i) pixels[i][j] = transformed[i];
+  }
+}
+
+template <typename T, typename Tiles>
+static void winograd_output(const WinogradMatrices<const T>& m, const WinogradRuns& runs,
+                            const T* bias, bool relu, const WinogradPlanes<T>& planes) {
+  constexpr int kTile = Tiles::kTile;
+  for (int64_t c = 0; c < planes.channels; ++c) {
+    const Vec<T> shift = broadcast<T>(bias == nullptr ? T{0} : bias[c]);
+    for (const WinogradRun* run = runs.data; run != runs.data + runs.count; ++run) {
+      const int64_t rows = planes.h - run->y < kTile ? planes.h - run->y : kTile;
+      for (int64_t tile = 0; tile < run->tiles; tile += kLanes<T>) {
+        Vec<T> pixels[kTile][kTile];
+        transform_output<T, Tiles>(m.data + c * m.pitch + run->column + tile, m.step, pixels);
+        const int64_t x = run->x + tile * kTile;
+        const int64_t wanted = (run->tiles - tile) * kTile;
+        const int64_t count = planes.w - x < wanted ? planes.w - x : wanted;
+        T* to = planes.data + run->offset + (c * planes.h + run->y) * planes.w + x;
+        for (int64_t i = 0; i < rows; ++i, to += planes.w) {
+          Vec<T> finished[kTile], row[kTile];
+          for (int j = 0; j < kTile; ++j) {
+            const Vec<T> sum = bias == nullptr ? pixels[i][j] : pixels[i][j] + shift;
+            finished[j] = relu ? (sum < Vec<T>{} ? Vec<T>{} : sum) : sum;  // keeps a NaN
+          }
+          Tiles::interleave(finished, row);
+          store_pixels<T, kTile>(row, count, to);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace CONVOLT_ISA
+}  // namespace convolt

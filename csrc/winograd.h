@@ -1,0 +1,31 @@
+// Winograd's convolution (S. Winograd, "Arithmetic Complexity of Computations", 1980; for images
+// A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016), for 3 x 3
+// windows without stride or dilation.
+//
+// Multiplying two polynomials is multiplying their values at as many points as the product has
+// coefficients. A convolution is such a product; its transpose is the correlation of CNNs:
+//
+//     y = A^T [(G g) * (B^T d)],     in two dimensions     Y = A^T [(G g G^T) * (B^T d B)] A,
+//
+// where * is the product element by element. m outputs and 3 taps take m + 2 points: a tile of
+// 4 x 4 outputs needs 36 products instead of 144, one of 2 x 2 needs 16 instead of 36. The sum over
+// the channels can be taken before A, so that each of the 36 elements is a matrix product: of the
+// transformed filters (OC x C) and the transformed tiles (C x tiles).
+#pragma once
+
+#include "geometry.h"
+#include "prepared_weight.h"
+
+namespace convolt {
+
+// `tile`: 2 or 4 outputs a side.
+template <typename T>
+void winograd_forward(const Conv2dProblem& problem, int64_t tile, const T* x, const T* weight,
+                      const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y);
+
+// A forward pass over dy with the filters flipped, and input and output channels exchanged.
+template <typename T>
+void winograd_backward_data(const Conv2dProblem& problem, int64_t tile, const T* dy,
+                            const T* weight, const T* bias, T* dx);
+
+}  // namespace convolt

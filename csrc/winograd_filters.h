@@ -1,0 +1,46 @@
+// The filters of a convolution, transformed for Winograd's products.
+#pragma once
+
+#include "isa.h"
+#include "prepared_weight.h"
+
+namespace convolt {
+
+// The transforms of tiles of `tile` x `tile` outputs.
+template <typename T>
+const WinogradKernels<T>& winograd_kernels(const KernelTable<T>& kernels, int64_t tile) {
+  return tile == 2 ? kernels.winograd_2x2 : kernels.winograd_4x4;
+}
+
+// The 3 x 3 taps of (row, channel) of group g are
+//     data[g * group_step + row * row_step + channel * channel_step + ..], descending if flipped.
+template <typename T>
+struct FilterView {
+  const T* data;
+  int64_t groups, rows, channels;
+  int64_t group_step, row_step, channel_step;
+  bool flipped;
+};
+
+// Where the transformed filters of `rows` rows lie: a matrix rows x channels for each of the
+// (tile + 2)^2 elements.
+struct FilterLayout {
+  int64_t pitch, step;  // from row to row and from element to element
+
+  template <typename T>
+  FilterLayout(const KernelTable<T>& kernels, int64_t rows, int64_t channels);
+  int64_t elements(int64_t tile) const { return (tile + 2) * (tile + 2) * step; }
+};
+
+// The rows [row_begin, row_end) of a group to u, which begins with row_begin.
+template <typename T>
+void transform_filters(const WinogradKernels<T>& kernels, const FilterView<T>& filters,
+                       int64_t group, int64_t row_begin, int64_t row_end,
+                       const FilterLayout& layout, T* u);
+
+// All filters, group by group, on all threads.
+template <typename T>
+void transform_all_filters(const KernelTable<T>& kernels, const FilterView<T>& filters,
+                           int64_t tile, const FilterLayout& layout, T* u);
+
+}  // namespace convolt

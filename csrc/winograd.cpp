@@ -48,6 +48,25 @@ struct TileGrid {
   }
 };
 
+// The transformed filters that a task multiplies with: rows, or panels of MR rows.
+template <typename T>
+struct ProductFilters {
+  const T* data;
+  int64_t step;         // from element to element
+  int64_t pitch;        // from row to row; 0: packed
+  int64_t padded_rows;  // of all panels
+
+  // The rows from `row` on, a multiple of MR, of the channels [k, k + kc).
+  GemmBlocks<T> blocks(const KernelTable<T>& kernels, int64_t e, int64_t row, int64_t k,
+                       int64_t kc) const {
+    const T* const u = data + e * step;
+    if (pitch == 0) {
+      return {u + k * padded_rows + row * kc, kernels.mr, kc, false, 0, nullptr, 0, kc};
+    }
+    return {u + row * pitch + k, pitch, pitch, true, 0, nullptr, 0, kc};
+  }
+};
+
 // How the products are cut. Transformed input is kept for `strip` tiles, which all threads share;
 // a task multiplies `rows` rows of filters with `block` tiles at a time.
 struct WinogradPlan {
@@ -114,17 +133,17 @@ class WinogradWorker {
     runs_ = scratch.take<WinogradRun>(grid.most_runs(plan.block));
   }
 
-  const T* transform_own_filters(int64_t group, int64_t row_begin, int64_t row_end) {
+  // Of the rows [row_begin, row_end).
+  ProductFilters<T> transform_own_filters(int64_t group, int64_t row_begin, int64_t row_end) {
     transform_filters(transforms_, p_.filters, group, row_begin, row_end, layout_, own_filters_);
-    return own_filters_;
+    return {own_filters_ - row_begin * layout_.pitch, layout_.step, layout_.pitch, 0};
   }
-  const FilterLayout& own_layout() const { return layout_; }
 
-  // The outputs of `tiles` tiles from `first` on of rows [row_begin, row_end), whose filters begin
-  // at u; v begins with the first tile.
+  // The outputs of `tiles` tiles from `first` on, of the rows [row_begin, row_end); v begins with
+  // the first tile.
   void run(int64_t group, int64_t first, int64_t tiles, int64_t row_begin, int64_t row_end,
-           const T* u, const FilterLayout& layout, const WinogradMatrices<const T>& v) {
-    multiply(tiles, row_end - row_begin, u, layout, v);
+           const ProductFilters<T>& u, const WinogradMatrices<const T>& v) {
+    multiply(tiles, row_begin, row_end, u, v);
     const int64_t plane = p_.output.h * p_.output.w;
     const int64_t channel = group * p_.output.channels + row_begin;
     const WinogradRuns runs =
@@ -137,7 +156,7 @@ class WinogradWorker {
 
  private:
   // M[e] = U[e] V[e] for every element e of a tile.
-  void multiply(int64_t tiles, int64_t rows, const T* u, const FilterLayout& layout,
+  void multiply(int64_t tiles, int64_t row_begin, int64_t row_end, const ProductFilters<T>& u,
                 const WinogradMatrices<const T>& v) {
     const int64_t columns = round_up(tiles, kernels_.lanes);
     const int64_t panels = ceil_div(columns, kernels_.nr);
@@ -156,8 +175,10 @@ class WinogradWorker {
           panels_[j] = {v.data + e * v.step + k * v.pitch + j * kernels_.nr, v.pitch};
         }
         const int64_t kc = std::min(kc_, channels - k);
-        const GemmBlocks<T> blocks = {
-            u + e * layout.step + k, layout.pitch, layout.pitch, true, rows, panels_, panels, kc};
+        GemmBlocks<T> blocks = u.blocks(kernels_, e, row_begin, k, kc);
+        blocks.rows = row_end - row_begin;
+        blocks.b = panels_;
+        blocks.panels = panels;
         macro_kernel<T>(kernels_, blocks, target, {nullptr, k > 0, false}, nullptr);
         k += kc;
       } while (k < channels);
@@ -226,15 +247,19 @@ void run_winograd(const WinogradProblem<T>& p, int64_t tile, const PreparedWeigh
   Slicer slice(scratch.data());
   const WinogradMatrices<T> v = take_input<T>(grid, plan.strip, p.image.channels, slice);
   auto* const strip_runs = slice.take<WinogradRun>(grid.most_runs(plan.strip));
-  const T* u = nullptr;
+  ProductFilters<T> u{};
+  int64_t group_step = 0;
   if (prepared != nullptr) {
-    u = prepared->get(kernels, {0, tile}, p.filters.groups * layout.elements(tile), [&](T* made) {
-      transform_all_filters(kernels, p.filters, tile, layout, made);
-    });
+    u.step = packed_filter_elements(kernels, p.filters);
+    u.padded_rows = round_up(p.filters.rows, kernels.mr);
+    group_step = u.step * (tile + 2) * (tile + 2);
+    u.data = prepared->get(kernels, {0, tile}, p.filters.groups * group_step,
+                           [&](T* packed) { pack_all_filters(kernels, p.filters, tile, packed); });
   } else if (transforms_first) {
-    T* const filters = slice.take<T>(p.filters.groups * layout.elements(tile));
+    group_step = layout.elements(tile);
+    T* const filters = slice.take<T>(p.filters.groups * group_step);
     transform_all_filters(kernels, p.filters, tile, layout, filters);
-    u = filters;
+    u = {filters, layout.step, layout.pitch, 0};
   }
 
   const int64_t image_step = p.filters.groups * p.image.channels * p.image.h * p.image.w;
@@ -249,13 +274,12 @@ void run_winograd(const WinogradProblem<T>& p, int64_t tile, const PreparedWeigh
       Slicer own(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
       WinogradWorker<T> worker(kernels, p, grid, plan, own);
       const int64_t row = part * plan.rows, row_end = std::min(row + plan.rows, p.filters.rows);
-      const T* const filters = plan.filters_first
-                                   ? u + group * layout.elements(tile) + row * layout.pitch
-                                   : worker.transform_own_filters(group, row, row_end);
-      const FilterLayout& own_layout = plan.filters_first ? layout : worker.own_layout();
+      ProductFilters<T> filters = u;
+      filters.data += group * group_step;
+      if (!plan.filters_first) filters = worker.transform_own_filters(group, row, row_end);
       for (int64_t t = 0; t < tiles && !stop_requested(); t += plan.block) {
         worker.run(group, first + t, std::min(plan.block, tiles - t), row, row_end, filters,
-                   own_layout, {v.data + t, v.step, v.pitch});
+                   {v.data + t, v.step, v.pitch});
       }
     });
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "parallel.h"
+#include "workspace.h"
 
 namespace convolt {
 
@@ -46,6 +47,37 @@ void transform_all_filters(const KernelTable<T>& kernels, const FilterView<T>& f
   });
 }
 
+template <typename T>
+int64_t packed_filter_elements(const KernelTable<T>& kernels, const FilterView<T>& filters) {
+  return round_up(filters.rows, kernels.mr) * filters.channels;
+}
+
+template <typename T>
+void pack_all_filters(const KernelTable<T>& kernels, const FilterView<T>& filters, int64_t tile,
+                      T* packed) {
+  const FilterLayout layout(kernels, kernels.mr, filters.channels);
+  const int64_t panels = ceil_div(filters.rows, kernels.mr), elements = (tile + 2) * (tile + 2);
+  const int64_t kc = even_block(filters.channels, kernels.kc);
+  const int64_t step = packed_filter_elements(kernels, filters);
+  const int threads = num_threads();
+  const auto bytes = static_cast<std::size_t>(layout.elements(tile)) * sizeof(T);
+  const Scratch scratch(bytes * static_cast<std::size_t>(threads));
+  parallel_for(filters.groups * panels, threads, [&](int64_t task, int thread) {
+    auto* const u = reinterpret_cast<T*>(scratch.data() + bytes * static_cast<std::size_t>(thread));
+    const int64_t group = task / panels, row = task % panels * kernels.mr;
+    const int64_t rows = std::min(kernels.mr, filters.rows - row);
+    transform_filters(winograd_kernels(kernels, tile), filters, group, row, row + rows, layout, u);
+    for (int64_t e = 0; e < elements; ++e) {
+      T* const to = packed + (group * elements + e) * step;
+      for (int64_t k = 0; k < filters.channels; k += kc) {
+        const int64_t count = std::min(kc, filters.channels - k);
+        kernels.interleave_rows(u + e * layout.step + k, layout.pitch, rows, count,
+                                to + k * (step / filters.channels) + row * count, kernels.mr, 0);
+      }
+    }
+  });
+}
+
 template FilterLayout::FilterLayout(const KernelTable<float>&, int64_t, int64_t);
 template FilterLayout::FilterLayout(const KernelTable<double>&, int64_t, int64_t);
 template void transform_filters(const WinogradKernels<float>&, const FilterView<float>&, int64_t,
@@ -56,5 +88,12 @@ template void transform_all_filters(const KernelTable<float>&, const FilterView<
                                     const FilterLayout&, float*);
 template void transform_all_filters(const KernelTable<double>&, const FilterView<double>&, int64_t,
                                     const FilterLayout&, double*);
+
+template int64_t packed_filter_elements(const KernelTable<float>&, const FilterView<float>&);
+template int64_t packed_filter_elements(const KernelTable<double>&, const FilterView<double>&);
+template void pack_all_filters(const KernelTable<float>&, const FilterView<float>&, int64_t,
+                               float*);
+template void pack_all_filters(const KernelTable<double>&, const FilterView<double>&, int64_t,
+                               double*);
 
 }  // namespace convolt

@@ -43,4 +43,12 @@ template <typename T>
 void transform_all_filters(const KernelTable<T>& kernels, const FilterView<T>& filters,
                            int64_t tile, const FilterLayout& layout, T* u);
 
+// The same as panels of MR rows, which stream best from memory: element e of group g as
+// PackedWeight would have the matrix rows x channels, one after the other.
+template <typename T>
+int64_t packed_filter_elements(const KernelTable<T>& kernels, const FilterView<T>& filters);
+template <typename T>
+void pack_all_filters(const KernelTable<T>& kernels, const FilterView<T>& filters, int64_t tile,
+                      T* packed);
+
 }  // namespace convolt

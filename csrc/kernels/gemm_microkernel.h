@@ -75,7 +75,10 @@ struct PanelOfA {
   int64_t lda;
   explicit PanelOfA(const TileOperands<T>& operands) : a(operands.a), lda(operands.lda) {}
   T row(int i) const { return a[i]; }
-  void next() { a += lda; }
+  void next() {
+    __builtin_prefetch(a + 768);
+    a += lda;
+  }
 };
 
 // Three rows to a pointer are what an address can say: base, base + stride, base + 2 * stride.

@@ -36,15 +36,6 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
 
 }  // namespace
 
-Algorithm parse_algorithm(const std::string& function, const std::string& name) {
-  if (name == "auto") return Algorithm::kAuto;
-  if (name == "gemm") return Algorithm::kGemm;
-  if (name == "winograd_2x2") return Algorithm::kWinograd2x2;
-  if (name == "winograd_4x4") return Algorithm::kWinograd4x4;
-  throw std::invalid_argument(function + ": algorithm must be 'auto' or 'gemm', got '" + name +
-                              "'");
-}
-
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked) {
   if (asked != Algorithm::kAuto) return asked;
   return suits_rows(problem, pass) ? Algorithm::kDepthwise : Algorithm::kGemm;

@@ -1,21 +1,16 @@
 // The three passes of a convolution, and the choice of an algorithm for each.
 #pragma once
 
-#include <string>
-
+#include "algorithm.h"
 #include "geometry.h"
 #include "prepared_weight.h"
 
 namespace convolt {
 
 enum class Pass { kForward, kBackwardData, kBackwardWeights };
-// kDepthwise: row kernels, for few channels in a group; only ever chosen by plan().
-enum class Algorithm { kAuto, kGemm, kDepthwise, kWinograd, kWinograd2x2, kWinograd4x4 };
 
-// Throws std::invalid_argument for an unknown name.
-Algorithm parse_algorithm(const std::string& function, const std::string& name);
-
-// The algorithm that runs: the one asked for, or for kAuto the fastest for this problem.
+// The algorithm that runs: the one asked for, or for kAuto the fastest for this problem. Winograd
+// is asked for where it applies only.
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked);
 
 // y = conv(x, weight) + bias, then max(y, 0) if relu. bias may be null.
@@ -33,6 +28,7 @@ template <typename T>
 void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
                           const T* weight, const T* bias, T* dx);
 
+// Winograd, asked for, is kGemm here.
 template <typename T>
 void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
                              const T* x, T* dweight);

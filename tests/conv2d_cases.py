@@ -12,7 +12,8 @@ from strategies import Conv2dCase, covered
 DTYPES = [np.float32, np.float64]
 
 DIRECT = ["auto", "gemm"]
-"""Algorithms that add products of inputs and weights: exact integers stay exact in them."""
+"""Algorithms that add products of inputs and weights: exact integers stay exact in them. "auto" is
+one of them for the parameters of a case, see `direct`."""
 
 # The fixtures `isa` and `threads` hold for all examples of a test.
 for_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -34,6 +35,11 @@ def assert_same_bits(actual: Any, expected: Any) -> None:
 def normal(seed: int, *shapes: tuple[int, ...], dtype: Any = np.float32) -> list[Any]:
     rng = np.random.default_rng(seed)
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def direct(case: Conv2dCase, algorithm: str) -> dict[str, Any]:
+    """Return the parameters of a case with one of DIRECT; "auto" where it is direct."""
+    return case.parameters if algorithm == "auto" else {**case.parameters, "algorithm": algorithm}
 
 
 def make_case(

@@ -111,7 +111,7 @@ def _convolution(case: Conv2dCase, seed: int, guard: Guard, algorithm: str) -> N
     call(guard, "conv2d_backward", dy, x, weight, out=False, **relu)
     extra = output_padding(case)
     if extra is not None:
-        transposed = {**case.parameters, "output_padding": extra}
+        transposed = {**arguments, "output_padding": extra}
         x_bias = np.ones(case.x_shape[1], case.dtype)
         call(guard, "conv_transpose2d", dy, weight, x_bias, **transposed)
         call(guard, "conv_transpose2d_backward", x, dy, weight, out=False, **transposed)
@@ -123,7 +123,8 @@ def gemm_drivers() -> None:
         parameters = {**case.parameters, "algorithm": "gemm"}
         call(guard, "conv2d", x, weight, bias, **parameters)
         call(guard, "conv2d_backward", dy, x, weight, out=False, **parameters)
-        call(guard, "conv_transpose2d", dy, weight, x[0, :, 0, 0], **transposed_parameters(case))
+        parameters = {**transposed_parameters(case), "algorithm": "gemm"}
+        call(guard, "conv_transpose2d", dy, weight, x[0, :, 0, 0], **parameters)
 
 
 @problems

@@ -25,6 +25,9 @@ WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65]
 # With a 3 x 3 kernel, reductions of 252 to 585 elements straddle blocks of 256 and 512.
 DEEP_CHANNELS = [28, 29, 57, 65]
 
+# Of a group, on both sides; with fewer the transforms do not pay.
+LEAST_WINOGRAD_CHANNELS = 16
+
 MAX_MACS = 2**18
 EXACT_LIMIT = 2**24
 """Every integer up to here is a float32."""
@@ -69,13 +72,24 @@ class Conv2dCase:
         return (self.x_shape[0], self.weight_shape[0], *self.output_size)
 
     @property
+    def may_be_winograd(self) -> bool:
+        """Whether "auto" may take Winograd: never for a few channels, nor for float64."""
+        out_channels, channels, *kernel = self.weight_shape
+        return (
+            (*kernel, *self.stride, *self.dilation) == (3, 3, 1, 1, 1, 1)
+            and min(channels, out_channels // self.groups) >= LEAST_WINOGRAD_CHANNELS
+            and self.dtype is np.float32
+        )
+
+    @property
     def parameters(self) -> dict[str, Any]:
-        """The keyword arguments of conv2d and conv2d_backward."""
+        """The keyword arguments of conv2d and conv2d_backward, with a direct algorithm."""
         return {
             "stride": self.stride,
             "padding": self.padding,
             "dilation": self.dilation,
             "groups": self.groups,
+            "algorithm": "gemm" if self.may_be_winograd else "auto",
         }
 
     @property

@@ -222,8 +222,12 @@ def test_words() -> None:
     for wrong in ("gelu", "", 1, True, Text("relu")):
         assert at_once("conv2d", activation=wrong) is None
         assert at_once("conv2d_backward", activation=wrong, y=DY) is None
-    for wrong in (None, 1, b"auto"):
-        assert at_once("conv2d", algorithm=wrong) is None
+    for right in (None, "auto", "gemm"):
+        for name in ("conv2d", "conv2d_backward"):
+            assert at_once(name, algorithm=right) is not None
+    for wrong in (1, b"auto", Text("auto")):
+        for name in ("conv2d", "conv2d_backward"):
+            assert at_once(name, algorithm=wrong) is None
     for wrong in (["dx"], "dx", ("dx", 1), ("dy",), {"dx"}, None):
         assert at_once("conv2d_backward", needs=wrong) is None
 

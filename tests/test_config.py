@@ -36,7 +36,7 @@ def test_build_info() -> None:
     assert list(info) == [
         *("version", "compiler", "flags", "kernel_flags"),
         *("isas_compiled", "isas_supported", "isa_selected"),
-        *("openmp", "num_threads", "cuda"),
+        *("algorithm", "openmp", "num_threads", "cuda"),
     ]
     assert info["version"] == convolt.__version__ == version("convolt")
     assert info["compiler"].split()[0] in {"GNU", "Clang", "AppleClang", "MSVC"}
@@ -45,6 +45,7 @@ def test_build_info() -> None:
     assert "-ffast-math" not in info["flags"] + info["kernel_flags"]
     assert set(info["isas_supported"]) <= set(info["isas_compiled"])
     assert info["isa_selected"] in info["isas_supported"]
+    assert info["algorithm"] == convolt.get_algorithm()
     assert isinstance(info["openmp"], bool)
     assert info["num_threads"] == convolt.get_num_threads()
     assert info["cuda"] is False

@@ -18,6 +18,7 @@ from conv2d_cases import (
     LARGE,
     assert_same,
     assert_same_bits,
+    direct,
     for_fixtures,
     normal,
     thorough,
@@ -42,9 +43,7 @@ def test_conv2d(
 ) -> None:
     x, weight, bias, _ = conv2d_operands(case, seed)
     expected = reference.conv2d(x, weight, bias, activation=activation, **case.parameters)
-    y = functional.conv2d(
-        x, weight, bias, activation=activation, algorithm=algorithm, **case.parameters
-    )
+    y = functional.conv2d(x, weight, bias, activation=activation, **direct(case, algorithm))
     assert_same(y, expected)
 
 
@@ -60,7 +59,7 @@ def expected_result(name: str, dtype: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str) -> None:
     (x, weight, bias), expected = expected_result(name, dtype)
-    parameters = {**CASES[name].parameters, "algorithm": algorithm}
+    parameters = direct(CASES[name], algorithm)
     assert_same(functional.conv2d(x, weight, bias, **parameters), expected)
     y = functional.conv2d(x, weight, bias, activation="relu", **parameters)
     assert_same(y, np.maximum(expected, 0))

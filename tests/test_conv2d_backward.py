@@ -19,6 +19,7 @@ from conv2d_cases import (
     LARGE,
     assert_same,
     assert_same_bits,
+    direct,
     for_fixtures,
     normal,
     thorough,
@@ -43,7 +44,7 @@ def assert_same_gradients(actual: Any, expected: Any) -> None:
 @given(conv2d_cases(), seeds, st.sampled_from(DIRECT))
 def test_conv2d_backward(isa: str, case: Conv2dCase, seed: int, algorithm: str) -> None:
     x, weight, _, dy = conv2d_operands(case, seed)
-    gradients = functional.conv2d_backward(dy, x, weight, algorithm=algorithm, **case.parameters)
+    gradients = functional.conv2d_backward(dy, x, weight, **direct(case, algorithm))
     assert isinstance(gradients, convolt.Conv2dGradients)
     expected = reference.conv2d_backward(dy, x, weight, **case.parameters)
     assert_same_gradients(gradients, expected)
@@ -135,7 +136,7 @@ def expected_result(name: str, dtype: Any) -> tuple[Any, Any]:
 @pytest.mark.parametrize("name", CASES)
 def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str) -> None:
     operands, expected = expected_result(name, dtype)
-    parameters = {**CASES[name].parameters, "algorithm": algorithm}
+    parameters = direct(CASES[name], algorithm)
     gradients = functional.conv2d_backward(*operands, **parameters)
     assert_same_gradients(gradients, expected)
 

@@ -67,7 +67,8 @@ MESSAGES = [
     ),
     (
         lambda: functional.conv2d(X, WEIGHT, algorithm="fft"),
-        "conv2d: algorithm must be 'auto' or 'gemm', got 'fft'",
+        "conv2d: algorithm must be 'auto', 'gemm', 'winograd', 'winograd_2x2' or 'winograd_4x4', "
+        "got 'fft'",
     ),
     (
         lambda: functional.conv2d(X, WEIGHT, stride=True),

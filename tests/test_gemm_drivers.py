@@ -71,7 +71,8 @@ def assert_right(name: str, dtype: Any) -> None:
     assert_same(gradients.dx, dx)
     assert_same(gradients.dweight, dweight)
     out = poisoned(dx.shape, dtype)
-    functional.conv_transpose2d(dy, weight, x_bias, out=out, **transposed_parameters(case))
+    transposed = {**transposed_parameters(case), **GEMM}
+    functional.conv_transpose2d(dy, weight, x_bias, out=out, **transposed)
     assert_same(out, dx + x_bias[:, np.newaxis, np.newaxis])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bounds
-from conv2d_cases import DIRECT, DTYPES, make_case, normal, transposed_parameters
+from conv2d_cases import DIRECT, DTYPES, direct, make_case, normal, transposed_parameters
 from convolt import functional
 from strategies import Conv2dCase
 
@@ -90,9 +90,7 @@ def test_conv2d_backward(isa: str, name: str, dtype: Any, algorithm: str) -> Non
     (x, weight, _, dy, _), results, magnitudes = exact(name, dtype)
     out_channels, _, *kernel = weight.shape
     pixels = dy.size // out_channels
-    dx, dweight, dbias = functional.conv2d_backward(
-        dy, x, weight, algorithm=algorithm, **CASES[name].parameters
-    )
+    dx, dweight, dbias = functional.conv2d_backward(dy, x, weight, **direct(CASES[name], algorithm))
     assert_within(dx, results.dx, magnitudes.dx, out_channels * int(np.prod(kernel)))
     assert_within(dweight, results.dweight, magnitudes.dweight, pixels)
     assert_within(dbias, results.dbias, magnitudes.dbias, pixels)

@@ -21,6 +21,7 @@ namespace py = pybind11;
 using Pair = std::array<int64_t, 2>;
 using Quad = std::array<int64_t, 4>;  // padding: top, bottom, left, right
 using OptionalArray = std::optional<py::array>;
+using OptionalName = std::optional<std::string>;
 
 inline WindowParams window_params(const Pair& stride, const Quad& padding, const Pair& dilation) {
   WindowParams w;

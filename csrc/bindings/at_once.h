@@ -89,7 +89,12 @@ inline std::optional<Quad> read_padding(py::handle value) {
   return Quad{vertical, vertical, horizontal, horizontal};
 }
 
-inline std::optional<std::string> read_text(py::handle value) {
+// A text or None.
+inline bool is_name(py::handle value) {
+  return value.is_none() || PyUnicode_CheckExact(value.ptr());
+}
+
+inline OptionalName read_text(py::handle value) {
   if (!PyUnicode_CheckExact(value.ptr())) return std::nullopt;
   return value.cast<std::string>();
 }

@@ -51,15 +51,16 @@ py::array before_relu(const std::string& function, const py::array& dy, const py
 
 py::array py_conv2d_forward(const py::array& x, const py::array& weight, const OptionalArray& bias,
                             const Pair& stride, const Quad& padding, const Pair& dilation,
-                            int64_t groups, bool relu, const std::string& algorithm,
+                            int64_t groups, bool relu, const OptionalName& algorithm,
                             const OptionalArray& out) {
   const std::string function = "conv2d";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
+    const Shape4 weight_shape = shape4(function, "weight", weight);
+    const WindowParams window = window_params(stride, padding, dilation);
     const Conv2dProblem p =
-        make_conv2d_problem(function, shape4(function, "x", x), shape4(function, "weight", weight),
-                            window_params(stride, padding, dilation), groups);
-    const Algorithm chosen = parse_algorithm(function, algorithm);
+        make_conv2d_problem(function, shape4(function, "x", x), weight_shape, window, groups);
+    const Algorithm chosen = algorithm_for(function, algorithm, weight_shape, window);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
     const T* const bias_data = optional_vector<T>(function, "bias", bias, p.out_channels);
@@ -79,14 +80,14 @@ py::object py_conv2d_at_once(py::handle x, py::handle weight, py::handle bias, p
   const std::optional<Pair> dilations = read_pair(dilation, 1);
   const std::optional<int64_t> group_count = read_int(groups, 1);
   const std::optional<bool> relu = read_activation(activation);
-  const std::optional<std::string> name = read_text(algorithm);
-  const bool ready = steps && pads && dilations && group_count && relu && name && is_planes(x) &&
-                     is_planes(weight) && is_operand_like(weight, x) &&
+  const bool ready = steps && pads && dilations && group_count && relu && is_name(algorithm) &&
+                     is_planes(x) && is_planes(weight) && is_operand_like(weight, x) &&
                      (bias.is_none() || is_operand_like(bias, x)) &&
                      is_output(out, {x, weight, bias});
   if (!ready) return py::none();
   return py_conv2d_forward(as_array(x), as_array(weight), as_optional_array(bias), *steps, *pads,
-                           *dilations, *group_count, *relu, *name, as_optional_array(out));
+                           *dilations, *group_count, *relu, read_text(algorithm),
+                           as_optional_array(out));
 }
 
 // Gradients in the order dx, dweight, dbias; None for what was not asked. With y, the output, they
@@ -94,15 +95,16 @@ py::object py_conv2d_at_once(py::handle x, py::handle weight, py::handle bias, p
 py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::array& weight,
                              const OptionalArray& y, bool overwrite_dy, const Pair& stride,
                              const Quad& padding, const Pair& dilation, int64_t groups,
-                             const Needs& needs, const std::string& algorithm) {
+                             const Needs& needs, const OptionalName& algorithm) {
   const std::string function = "conv2d_backward";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
     const Shape4 weight_shape = shape4(function, "weight", weight);
-    const Conv2dProblem p = make_conv2d_problem(function, shape4(function, "x", x), weight_shape,
-                                                window_params(stride, padding, dilation), groups);
+    const WindowParams window = window_params(stride, padding, dilation);
+    const Conv2dProblem p =
+        make_conv2d_problem(function, shape4(function, "x", x), weight_shape, window, groups);
     require_shape(function, "dy", "(N, OC, OH, OW)", p.output_shape(), shape4(function, "dy", dy));
-    const Algorithm chosen = parse_algorithm(function, algorithm);
+    const Algorithm chosen = algorithm_for(function, algorithm, weight_shape, window);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
     const bool is_free = overwrite_dy && are_apart(dy, x) && are_apart(dy, weight);
@@ -131,32 +133,36 @@ py::object py_conv2d_backward_at_once(py::handle dy, py::handle x, py::handle we
   const std::optional<int64_t> group_count = read_int(groups, 1);
   const std::optional<bool> relu = read_activation(activation);
   const std::optional<Needs> wanted = read_needs(needs);
-  const std::optional<std::string> name = read_text(algorithm);
-  const bool ready = steps && pads && dilations && group_count && relu && wanted && name &&
-                     is_planes(x) && is_planes(weight) && is_operand_like(weight, x) &&
-                     is_operand_like(dy, x) && (*relu ? is_operand_like(y, x) : y.is_none());
+  const bool ready = steps && pads && dilations && group_count && relu && wanted &&
+                     is_name(algorithm) && is_planes(x) && is_planes(weight) &&
+                     is_operand_like(weight, x) && is_operand_like(dy, x) &&
+                     (*relu ? is_operand_like(y, x) : y.is_none());
   if (!ready) return py::none();
   return py_conv2d_backward(as_array(dy), as_array(x), as_array(weight), as_optional_array(y),
-                            overwrite_dy, *steps, *pads, *dilations, *group_count, *wanted, *name);
+                            overwrite_dy, *steps, *pads, *dilations, *group_count, *wanted,
+                            read_text(algorithm));
 }
 
 py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weight,
                                       const OptionalArray& bias, const Pair& stride,
                                       const Quad& padding, const Pair& dilation, int64_t groups,
-                                      const Pair& output_size, const OptionalArray& out) {
+                                      const Pair& output_size, const OptionalName& algorithm,
+                                      const OptionalArray& out) {
   const std::string function = "conv_transpose2d";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
-    const Conv2dProblem p = make_conv_transpose2d_problem(
-        function, shape4(function, "x", x), shape4(function, "weight", weight),
-        window_params(stride, padding, dilation), groups, output_size[0], output_size[1]);
+    const Shape4 weight_shape = shape4(function, "weight", weight);
+    const WindowParams window = window_params(stride, padding, dilation);
+    const Conv2dProblem p =
+        make_conv_transpose2d_problem(function, shape4(function, "x", x), weight_shape, window,
+                                      groups, output_size[0], output_size[1]);
+    const Algorithm chosen = algorithm_for(function, algorithm, weight_shape, window);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
     const T* const bias_data = optional_vector<T>(function, "bias", bias, p.in_channels);
     py::array y = make_output<T>(function, out, p.input_shape());
     T* const y_data = output_data<T>(y);
-    without_gil(
-        [&] { conv2d_backward_data(p, Algorithm::kAuto, x_data, weight_data, bias_data, y_data); });
+    without_gil([&] { conv2d_backward_data(p, chosen, x_data, weight_data, bias_data, y_data); });
     return y;
   });
 }
@@ -165,24 +171,26 @@ py::array py_conv_transpose2d_forward(const py::array& x, const py::array& weigh
 py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
                                        const py::array& weight, const Pair& stride,
                                        const Quad& padding, const Pair& dilation, int64_t groups,
-                                       const Pair& output_size, const Needs& needs) {
+                                       const Pair& output_size, const OptionalName& algorithm,
+                                       const Needs& needs) {
   const std::string function = "conv_transpose2d_backward";
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
     const Shape4 weight_shape = shape4(function, "weight", weight);
-    const Conv2dProblem p = make_conv_transpose2d_problem(
-        function, shape4(function, "x", x), weight_shape, window_params(stride, padding, dilation),
-        groups, output_size[0], output_size[1]);
+    const WindowParams window = window_params(stride, padding, dilation);
+    const Conv2dProblem p =
+        make_conv_transpose2d_problem(function, shape4(function, "x", x), weight_shape, window,
+                                      groups, output_size[0], output_size[1]);
     require_shape(function, "dy", "(N, OC, OH, OW)", p.input_shape(), shape4(function, "dy", dy));
+    const Algorithm chosen = algorithm_for(function, algorithm, weight_shape, window);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
     const py::object dx = gradient<T>(function, needs[0], axes(p.output_shape()), [&](T* data) {
-      conv2d_forward(p, Algorithm::kAuto, dy_data, weight_data, static_cast<const T*>(nullptr),
-                     false, data);
+      conv2d_forward(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), false, data);
     });
     const py::object dweight = gradient<T>(function, needs[1], axes(weight_shape), [&](T* data) {
-      conv2d_backward_weights(p, Algorithm::kAuto, x_data, dy_data, data);
+      conv2d_backward_weights(p, chosen, x_data, dy_data, data);
     });
     const py::object dbias = gradient<T>(function, needs[2], {p.in_channels}, [&](T* data) {
       conv2d_backward_bias(p.input_shape(), dy_data, data);
@@ -196,7 +204,7 @@ template <typename T>
 class PyPreparedConv2d {
  public:
   PyPreparedConv2d(const py::array& weight, const OptionalArray& bias, const Pair& stride,
-                   const Pair& dilation, int64_t groups, bool relu, const std::string& algorithm)
+                   const Pair& dilation, int64_t groups, bool relu, const OptionalName& algorithm)
       : shape_(shape4(kFunction, "weight", weight)),
         weight_(input_data<T>(kFunction, "weight", weight),
                 shape_[0] * shape_[1] * shape_[2] * shape_[3]),
@@ -204,20 +212,22 @@ class PyPreparedConv2d {
         dilation_(dilation),
         groups_(groups),
         relu_(relu),
-        algorithm_(parse_algorithm(kFunction, algorithm)) {
+        algorithm_(algorithm) {
+    if (algorithm) algorithm_for(kFunction, algorithm, shape_, window_params(stride, {}, dilation));
     const T* const values = optional_vector<T>(kFunction, "bias", bias, shape_[0]);
     if (values != nullptr) bias_.assign(values, values + shape_[0]);
   }
 
   py::array call(const py::array& x, const Quad& padding, const OptionalArray& out) const {
+    const WindowParams window = window_params(stride_, padding, dilation_);
     const Conv2dProblem p =
-        make_conv2d_problem(kFunction, shape4(kFunction, "x", x), shape_,
-                            window_params(stride_, padding, dilation_), groups_);
+        make_conv2d_problem(kFunction, shape4(kFunction, "x", x), shape_, window, groups_);
+    const Algorithm chosen = algorithm_for(kFunction, algorithm_, shape_, window);
     const T* const x_data = input_data<T>(kFunction, "x", x);
     py::array y = make_output<T>(kFunction, out, p.output_shape());
     T* const y_data = output_data<T>(y);
     const T* const bias = bias_.empty() ? nullptr : bias_.data();
-    without_gil([&] { conv2d_forward(p, algorithm_, x_data, weight_, bias, relu_, y_data); });
+    without_gil([&] { conv2d_forward(p, chosen, x_data, weight_, bias, relu_, y_data); });
     return y;
   }
 
@@ -236,7 +246,7 @@ class PyPreparedConv2d {
   Pair stride_, dilation_;
   int64_t groups_;
   bool relu_;
-  Algorithm algorithm_;
+  OptionalName algorithm_;  // none: the default at the time of a call
 };
 
 // The type has no name in the module: who needs one gets it from prepare_conv2d().
@@ -250,7 +260,7 @@ void register_prepared(const char* name) {
 
 py::object py_prepare_conv2d(const py::array& weight, const OptionalArray& bias, const Pair& stride,
                              const Pair& dilation, int64_t groups, bool relu,
-                             const std::string& algorithm) {
+                             const OptionalName& algorithm) {
   return with_element_type("PreparedConv2d", "weight", weight, [&](auto type) {
     using Prepared = PyPreparedConv2d<decltype(type)>;
     return py::cast(
@@ -280,10 +290,10 @@ void register_conv(py::module_& m) {
         py::arg("needs"), py::arg("algorithm"));
   m.def("conv_transpose2d_forward", &py_conv_transpose2d_forward, py::arg("x"), py::arg("weight"),
         py::arg("bias"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-        py::arg("groups"), py::arg("output_size"), py::arg("out"));
+        py::arg("groups"), py::arg("output_size"), py::arg("algorithm"), py::arg("out"));
   m.def("conv_transpose2d_backward", &py_conv_transpose2d_backward, py::arg("dy"), py::arg("x"),
         py::arg("weight"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-        py::arg("groups"), py::arg("output_size"), py::arg("needs"));
+        py::arg("groups"), py::arg("output_size"), py::arg("algorithm"), py::arg("needs"));
 }
 
 }  // namespace convolt

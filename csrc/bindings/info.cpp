@@ -1,6 +1,7 @@
 // What was built, what is selected, how many threads; and the yardstick of the benchmarks.
 #include <chrono>
 
+#include "algorithm.h"
 #include "arrays.h"
 #include "isa.h"
 #include "workspace.h"
@@ -24,6 +25,7 @@ py::dict build_info() {
   info["isas_compiled"] = names(compiled_isas());
   info["isas_supported"] = names(supported_isas());
   info["isa_selected"] = isa_name(selected_isa());
+  info["algorithm"] = default_algorithm();
   info["openmp"] = has_openmp();
   info["num_threads"] = num_threads();
   info["cuda"] = false;
@@ -74,6 +76,8 @@ void register_info(py::module_& m) {
   m.def("build_info", &build_info);
   m.def("selected_isa", [] { return std::string(isa_name(selected_isa())); });
   m.def("set_isa", &set_isa, py::arg("name"));
+  m.def("algorithm", &default_algorithm);
+  m.def("set_algorithm", &set_default_algorithm, py::arg("name"));
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("threads"));
   m.def("limit_threads", &limit_threads, py::arg("threads"));

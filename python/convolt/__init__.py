@@ -10,10 +10,12 @@ from __future__ import annotations
 from convolt._openmp import _core  # before anything else that loads the engine
 from convolt.config import (
     build_info,
+    get_algorithm,
     get_num_threads,
     num_threads,
     release_memory,
     scratch_bytes,
+    set_algorithm,
     set_isa,
     set_num_threads,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "conv_transpose2d",
     "conv_transpose2d_backward",
     "fold",
+    "get_algorithm",
     "get_num_threads",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
@@ -72,6 +75,7 @@ __all__ = [
     "pool_output_size",
     "release_memory",
     "scratch_bytes",
+    "set_algorithm",
     "set_isa",
     "set_num_threads",
     "unfold",

@@ -12,6 +12,8 @@ from convolt._padding import integer
 
 GRADIENTS = ("dx", "dweight", "dbias")
 
+ALGORITHMS = ("auto", "gemm", "winograd", "winograd_2x2", "winograd_4x4")
+
 
 class Conv2dGradients(NamedTuple):
     """Gradients of a convolution; ``None`` for what was not asked.
@@ -45,6 +47,30 @@ def check_activation(activation: str | None, function: str) -> None:
     """Refuse an activation that no convolution can fuse."""
     if activation not in (None, "relu"):
         raise ValueError(f"{function}: activation must be None or 'relu', got {activation!r}")
+
+
+def check_algorithm(
+    algorithm: str | None,
+    kernel_size: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    function: str,
+) -> None:
+    """Refuse an unknown algorithm, and Winograd by name where it does not apply."""
+    if algorithm is None:
+        return
+    if algorithm not in ALGORITHMS:
+        names = ", ".join(map(repr, ALGORITHMS[:-1]))
+        raise ValueError(
+            f"{function}: algorithm must be {names} or {ALGORITHMS[-1]!r}, got {algorithm!r}"
+        )
+    applies = (kernel_size, stride, dilation) == ((3, 3), (1, 1), (1, 1))
+    if algorithm.startswith("winograd") and not applies:
+        raise ValueError(
+            f"{function}: algorithm must be 'auto' or 'gemm' unless the kernel is (3, 3), stride "
+            f"(1, 1) and dilation (1, 1), got {algorithm!r} for a kernel of {kernel_size}, "
+            f"stride {stride}, dilation {dilation}"
+        )
 
 
 def check_saved_output(y: Any, activation: str | None, function: str) -> None:

@@ -15,6 +15,8 @@ __version__: str
 def build_info() -> dict[str, Any]: ...
 def selected_isa() -> str: ...
 def set_isa(name: str) -> None: ...
+def algorithm() -> str: ...
+def set_algorithm(name: str | None) -> None: ...
 def num_threads() -> int: ...
 def set_num_threads(threads: int) -> None: ...
 def limit_threads(threads: int) -> None: ...
@@ -32,7 +34,7 @@ def conv2d_forward(
     dilation: Sequence[int],
     groups: int,
     relu: bool,
-    algorithm: str,
+    algorithm: str | None,
     out: _Array | None,
 ) -> _Array: ...
 def conv2d_at_once(
@@ -58,7 +60,7 @@ def conv2d_backward(
     dilation: Sequence[int],
     groups: int,
     needs: Sequence[bool],
-    algorithm: str,
+    algorithm: str | None,
 ) -> tuple[_Array | None, _Array | None, _Array | None]: ...
 def conv2d_backward_at_once(
     dy: object,
@@ -87,7 +89,7 @@ def prepare_conv2d(
     dilation: Sequence[int],
     groups: int,
     relu: bool,
-    algorithm: str,
+    algorithm: str | None,
 ) -> _PreparedConv2d: ...
 def conv_transpose2d_forward(
     x: _Array,
@@ -98,6 +100,7 @@ def conv_transpose2d_forward(
     dilation: Sequence[int],
     groups: int,
     output_size: Sequence[int],
+    algorithm: str | None,
     out: _Array | None,
 ) -> _Array: ...
 def conv_transpose2d_backward(
@@ -109,6 +112,7 @@ def conv_transpose2d_backward(
     dilation: Sequence[int],
     groups: int,
     output_size: Sequence[int],
+    algorithm: str | None,
     needs: Sequence[bool],
 ) -> tuple[_Array | None, _Array | None, _Array | None]: ...
 def image_to_columns(

@@ -23,6 +23,7 @@ from convolt._arrays import check_output, operand, optional_operand
 from convolt._checks import (
     GRADIENTS,
     check_activation,
+    check_algorithm,
     check_image,
     check_kernel,
     check_saved_output,
@@ -40,7 +41,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
     activation: str | None = None,
-    algorithm: str = "auto",
+    algorithm: str | None = None,
     strict: bool = False,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
@@ -65,8 +66,8 @@ def conv2d(
         depthwise convolution.
     activation : {None, "relu"}, optional
         Applied to the result on its way to memory.
-    algorithm : {"auto", "gemm"}, optional
-        "gemm" is the implicit matrix product; "auto", the default, is the fastest for the shape.
+    algorithm : {"auto", "gemm", "winograd", "winograd_2x2", "winograd_4x4"}, optional
+        See the notes; by default :func:`convolt.get_algorithm`, at the time of the call.
     strict : bool, optional
         Raise a ``ValueError`` where the stride does not divide.
     out : ndarray, optional
@@ -77,11 +78,29 @@ def conv2d(
     ndarray
         (N, OC, OH, OW), see :func:`convolt.conv_output_size`.
 
+    Raises
+    ------
+    ValueError
+        As said in :mod:`convolt.functional`, and for Winograd by name with any other kernel than
+        3x3, or with a stride or a dilation.
+
     Notes
     -----
-    Implicit GEMM: the columns of im2col [1]_ are packed block by block out of the image and
-    multiplied by a register-blocked kernel [2]_; no column matrix is stored. The result has the
-    same bits for any number of threads, and for an image alone or in a batch.
+    "gemm" is the implicit matrix product: the columns of im2col [1]_ are packed block by block out
+    of the image and multiplied by a register-blocked kernel [2]_; no column matrix is stored.
+
+    "winograd" computes tiles of 2x2 or 4x4 outputs with fewer multiplications [3]_, for 3x3 kernels
+    with stride 1 and dilation 1. The size of an image decides which tile it is, or the name:
+    "winograd_2x2", "winograd_4x4". The result differs from that of "gemm" in rounding, and an inf
+    or NaN of `x` may spread to the other outputs of its tiles, where "gemm" confines it to the
+    windows that hold it.
+
+    "auto" is the fastest of these, and of the row kernels for few channels in a group, for the
+    shape at hand; in float64 it is never Winograd. A default of Winograd is "auto" wherever
+    Winograd does not apply.
+
+    The result has the same bits for any number of threads and, with any algorithm but "auto", for
+    an image alone or in a batch.
 
     References
     ----------
@@ -89,6 +108,7 @@ def conv2d(
        Document Processing", IWFHR 2006.
     .. [2] F. Van Zee, R. van de Geijn, "BLIS: A Framework for Rapidly Instantiating BLAS
        Functionality", ACM TOMS 41(3), 2015.
+    .. [3] A. Lavin, S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016.
 
     Examples
     --------
@@ -120,6 +140,7 @@ def conv2d(
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
     groups = integer(groups, "groups", function, minimum=1)
     check_activation(activation, function)
+    check_algorithm(algorithm, kernel, steps, dilations, function)
     relu = activation == "relu"
     return _core.conv2d_forward(
         x, weight, bias, steps, pads, dilations, groups, relu, algorithm, out
@@ -139,7 +160,7 @@ def conv2d_backward(
     y: NDArray[Any] | None = None,
     overwrite_dy: bool = False,
     needs: Iterable[str] = GRADIENTS,
-    algorithm: str = "auto",
+    algorithm: str | None = None,
 ) -> Conv2dGradients:
     """Compute the gradients of :func:`conv2d`.
 
@@ -149,7 +170,7 @@ def conv2d_backward(
         Gradient of the output, (N, OC, OH, OW).
     x, weight : ndarray
         What the forward pass was given.
-    stride, padding, dilation, groups, activation, algorithm : optional
+    stride, padding, dilation, groups, activation : optional
         As in the forward pass.
     y : ndarray, optional
         With an activation, and only then: the output of the forward pass. Where ReLU made it 0, the
@@ -158,6 +179,8 @@ def conv2d_backward(
         Whether `dy` may be overwritten: an activation then needs no array of that size.
     needs : iterable of {"dx", "dweight", "dbias"}, optional
         Which gradients to compute.
+    algorithm : optional
+        As for :func:`conv2d`; Winograd is for dx, and "gemm" then computes dweight.
 
     Returns
     -------
@@ -202,6 +225,7 @@ def conv2d_backward(
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
     groups = integer(groups, "groups", function, minimum=1)
     wanted = check_needs(needs, function)
+    check_algorithm(algorithm, kernel, steps, dilations, function)
     flags = tuple(name in wanted for name in GRADIENTS)
     gradients = _core.conv2d_backward(
         dy, x, weight, y, overwrite_dy, steps, pads, dilations, groups, flags, algorithm
@@ -217,9 +241,10 @@ def _resolve_transpose(
     output_padding: Pair,
     dilation: Pair,
     groups: int,
+    algorithm: str | None,
     function: str,
-) -> tuple[tuple[int, int], Pads, tuple[int, int], int, tuple[int, int]]:
-    """Return stride, padding, dilation, groups and output size as the engine takes them."""
+) -> tuple[tuple[int, int], Pads, tuple[int, int], int, tuple[int, int], str | None]:
+    """Return stride, padding, dilation, groups, output size, algorithm as the engine takes them."""
     check_image(x, "x", function)
     check_kernel(weight, "C, OC/groups", function)
     steps = pair(stride, "stride", function)
@@ -228,7 +253,9 @@ def _resolve_transpose(
     size = (x.shape[2], x.shape[3])
     kernel = (weight.shape[2], weight.shape[3])
     pads, output = resolve_transpose(size, kernel, steps, padding, dilations, extra, function)
-    return steps, pads, dilations, integer(groups, "groups", function, minimum=1), output
+    groups = integer(groups, "groups", function, minimum=1)
+    check_algorithm(algorithm, kernel, steps, dilations, function)
+    return steps, pads, dilations, groups, output, algorithm
 
 
 def conv_transpose2d(
@@ -241,6 +268,7 @@ def conv_transpose2d(
     output_padding: Pair = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    algorithm: str | None = None,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Apply the transpose of a convolution, also called a fractionally strided convolution.
@@ -261,6 +289,8 @@ def conv_transpose2d(
         "same_lower" the output is H·stride x W·stride.
     output_padding : int or (int, int), optional
         Rows and columns more at the end, fewer than the stride or the dilation.
+    algorithm : optional
+        As for :func:`conv2d`.
     out : ndarray, optional
         Where to write the result.
 
@@ -287,7 +317,7 @@ def conv_transpose2d(
     weight = operand(weight, "weight", function, like=x)
     bias = optional_operand(bias, "bias", function, like=x)
     arguments = _resolve_transpose(
-        x, weight, stride, padding, output_padding, dilation, groups, function
+        x, weight, stride, padding, output_padding, dilation, groups, algorithm, function
     )
     return _core.conv_transpose2d_forward(x, weight, bias, *arguments, out)
 
@@ -303,6 +333,7 @@ def conv_transpose2d_backward(
     dilation: Pair = 1,
     groups: int = 1,
     needs: Iterable[str] = GRADIENTS,
+    algorithm: str | None = None,
 ) -> Conv2dGradients:
     """Compute the gradients of :func:`conv_transpose2d`.
 
@@ -316,6 +347,8 @@ def conv_transpose2d_backward(
         As in the forward pass.
     needs : iterable of {"dx", "dweight", "dbias"}, optional
         Which gradients to compute.
+    algorithm : optional
+        As for :func:`conv2d_backward`.
 
     Returns
     -------
@@ -335,7 +368,7 @@ def conv_transpose2d_backward(
     dy = operand(dy, "dy", function, like=x)
     weight = operand(weight, "weight", function, like=x)
     arguments = _resolve_transpose(
-        x, weight, stride, padding, output_padding, dilation, groups, function
+        x, weight, stride, padding, output_padding, dilation, groups, algorithm, function
     )
     wanted = check_needs(needs, function)
     flags = tuple(name in wanted for name in GRADIENTS)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convolt import _core
 from convolt._arguments import Padding, Pair, pair, resolve_padding
 from convolt._arrays import check_output, operand, optional_operand
-from convolt._checks import check_activation, check_filters, check_image
+from convolt._checks import check_activation, check_algorithm, check_filters, check_image
 from convolt._padding import SIZED_PADDING, integer
 
 
@@ -31,7 +31,7 @@ class PreparedConv2d:
     bias : ndarray, optional
         (OC,), of the same dtype.
     stride, padding, dilation, groups, activation, algorithm : optional
-        As for :func:`conv2d`.
+        As for :func:`conv2d`. The default algorithm is that at the time of a call.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class PreparedConv2d:
         dilation: Pair = 1,
         groups: int = 1,
         activation: str | None = None,
-        algorithm: str = "auto",
+        algorithm: str | None = None,
     ) -> None:
         function = "PreparedConv2d"
         weight = operand(weight, "weight", function)
@@ -67,6 +67,7 @@ class PreparedConv2d:
         steps = pair(stride, "stride", function)
         dilations = pair(dilation, "dilation", function)
         kernel = (weight.shape[2], weight.shape[3])
+        check_algorithm(algorithm, kernel, steps, dilations, function)
         pads = resolve_padding(padding, kernel, kernel, steps, dilations, function)
         self._pads = None if padding in SIZED_PADDING else pads
         self._padding = padding

@@ -21,6 +21,7 @@ from convolt._checks import (
     GRADIENTS,
     as_float,
     check_activation,
+    check_algorithm,
     check_conv_operands,
     check_saved_output,
     check_shape,
@@ -91,6 +92,7 @@ def convolve(
     groups: int,
     activation: str | None,
     strict: bool = False,
+    algorithm: str | None = None,
 ) -> NDArray[Any]:
     """Return :func:`conv2d`; `function` is who checks the arguments."""
     x = as_float(x, "x", function)
@@ -102,6 +104,7 @@ def convolve(
     window = conv_window(
         x.shape[2:], weight.shape[2:], stride, padding, dilation, function, strict=strict
     )
+    check_algorithm(algorithm, window.kernel_size, window.stride, window.dilation, function)
     y = _forward(x, weight, window, groups)
     if bias is not None:
         y += bias.reshape(-1, 1, 1)
@@ -118,6 +121,7 @@ def conv2d(
     dilation: Pair = 1,
     groups: int = 1,
     activation: str | None = None,
+    algorithm: str | None = None,
     strict: bool = False,
 ) -> NDArray[Any]:
     """2-D convolution (cross-correlation) of zero-padded images.
@@ -136,6 +140,8 @@ def conv2d(
         As in :func:`conv_output_size`; `groups` divides C and OC.
     activation : None or "relu"
         "relu" returns max(y, 0), a NaN remaining one.
+    algorithm : str or None
+        A name that the compiled namesake accepts for this problem; without effect here.
 
     Returns
     -------
@@ -154,7 +160,7 @@ def conv2d(
     >>> conv2d(x, np.array([[[[10.0, 1.0]]]]), padding="same").ravel()
     array([12., 23., 34., 45., 50.])
     """
-    parameters = (stride, padding, dilation, groups, activation, strict)
+    parameters = (stride, padding, dilation, groups, activation, strict, algorithm)
     return convolve("conv2d", x, weight, bias, *parameters)
 
 
@@ -172,6 +178,7 @@ def conv2d_backward(
     y: NDArray[Any] | None = None,
     overwrite_dy: bool = False,
     needs: Iterable[str] = GRADIENTS,
+    algorithm: str | None = None,
 ) -> Conv2dGradients:
     """Gradients of :func:`conv2d` for the gradient dy of its output.
 
@@ -189,7 +196,7 @@ def conv2d_backward(
     dy : ndarray, (N, OC, OH, OW)
     x : ndarray, (N, C, H, W)
     weight : ndarray, (OC, C/groups, KH, KW)
-    stride, padding, dilation, groups, activation
+    stride, padding, dilation, groups, activation, algorithm
         As in the forward pass.
     y : ndarray, (N, OC, OH, OW), or None
         The output of the forward pass; with an activation, and only then.
@@ -216,6 +223,7 @@ def conv2d_backward(
     names = check_needs(needs, function)
     check_conv_operands(x, weight, None, groups, function)
     window = conv_window(x.shape[2:], weight.shape[2:], stride, padding, dilation, function)
+    check_algorithm(algorithm, window.kernel_size, window.stride, window.dilation, function)
     expected = (x.shape[0], weight.shape[0], *window.output_size)
     check_shape(dy, expected, "dy", function, "(N, OC, OH, OW)")
     if y is not None:
@@ -234,6 +242,7 @@ def _transpose_window(
     x: NDArray[Any],
     weight: NDArray[Any],
     parameters: tuple[Pair, Padding, Pair, Pair],
+    algorithm: str | None,
     function: str,
 ) -> tuple[Window, tuple[int, int]]:
     """Return the windows of the convolution to transpose, one per pixel of x, and (OH, OW)."""
@@ -242,6 +251,7 @@ def _transpose_window(
     steps = pair(stride, "stride", function)
     spacing = pair(dilation, "dilation", function)
     extra = pair(output_padding, "output_padding", function, minimum=0)
+    check_algorithm(algorithm, kernel, steps, spacing, function)
     size = (x.shape[2], x.shape[3])
     pads, output_size = resolve_transpose(size, kernel, steps, padding, spacing, extra, function)
     return Window(kernel, steps, spacing, pads, size), output_size
@@ -258,6 +268,7 @@ def conv_transpose2d(
     output_padding: Pair = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    algorithm: str | None = None,
 ) -> NDArray[Any]:
     """Transpose of the convolution with the same weight and parameters, plus a bias.
 
@@ -276,6 +287,8 @@ def conv_transpose2d(
         input*stride.
     output_padding : int or (int, int)
         Rows and columns added at the end; less than the larger of stride and dilation.
+    algorithm : str or None
+        As for :func:`conv2d`.
 
     Returns
     -------
@@ -300,7 +313,7 @@ def conv_transpose2d(
     groups = integer(groups, "groups", function, minimum=1)
     check_transpose_operands(x, weight, bias, groups, function)
     parameters = (stride, padding, output_padding, dilation)
-    window, output_size = _transpose_window(x, weight, parameters, function)
+    window, output_size = _transpose_window(x, weight, parameters, algorithm, function)
     y = _backward_data(x, weight, output_size, window, groups)
     if bias is not None:
         y += bias.reshape(-1, 1, 1)
@@ -319,6 +332,7 @@ def conv_transpose2d_backward(
     dilation: Pair = 1,
     groups: int = 1,
     needs: Iterable[str] = GRADIENTS,
+    algorithm: str | None = None,
 ) -> Conv2dGradients:
     """Gradients of :func:`conv_transpose2d` for the gradient dy of its output.
 
@@ -330,7 +344,7 @@ def conv_transpose2d_backward(
     dy : ndarray, (N, OC, OH, OW)
     x : ndarray, (N, C, H, W)
     weight : ndarray, (C, OC/groups, KH, KW)
-    stride, padding, output_padding, dilation, groups
+    stride, padding, output_padding, dilation, groups, algorithm
         As in the forward pass.
     needs : iterable of str
         Which of "dx", "dweight", "dbias" to compute.
@@ -348,7 +362,7 @@ def conv_transpose2d_backward(
     names = check_needs(needs, function)
     check_transpose_operands(x, weight, None, groups, function)
     parameters = (stride, padding, output_padding, dilation)
-    window, output_size = _transpose_window(x, weight, parameters, function)
+    window, output_size = _transpose_window(x, weight, parameters, algorithm, function)
     expected = (x.shape[0], weight.shape[1] * groups, *output_size)
     check_shape(dy, expected, "dy", function, "(N, OC, OH, OW)")
     dx = _forward(dy, weight, window, groups) if "dx" in names else None

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from convolt._arguments import Padding, Pair, pair, resolve_padding
-from convolt._checks import as_float, check_activation, check_filters
+from convolt._checks import as_float, check_activation, check_algorithm, check_filters
 from convolt._padding import integer
 from convolt._reference_conv import convolve
 
@@ -21,7 +21,7 @@ class PreparedConv2d:
     weight : ndarray, (OC, C/groups, KH, KW)
     bias : ndarray, (OC,), or None
         Both are copied: what is written into them later has no effect.
-    stride, padding, dilation, groups, activation
+    stride, padding, dilation, groups, activation, algorithm
         As for :func:`conv2d`.
 
     Examples
@@ -44,6 +44,7 @@ class PreparedConv2d:
         dilation: Pair = 1,
         groups: int = 1,
         activation: str | None = None,
+        algorithm: str | None = None,
     ) -> None:
         function = "PreparedConv2d"
         weight = as_float(weight, "weight", function).copy()
@@ -54,6 +55,7 @@ class PreparedConv2d:
         steps = pair(stride, "stride", function)
         dilations = pair(dilation, "dilation", function)
         kernel = (weight.shape[2], weight.shape[3])
+        check_algorithm(algorithm, kernel, steps, dilations, function)
         resolve_padding(padding, kernel, kernel, steps, dilations, function)
         self._convolve = partial(
             convolve,

@@ -1,4 +1,4 @@
-"""What this build is, and what it may use: instruction set, threads, memory."""
+"""What this build is, and what it may use: instruction set, algorithm, threads, memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ def build_info() -> dict[str, Any]:
     -------
     dict
         ``version``, ``compiler``, ``flags`` and ``kernel_flags``; ``isas_compiled``,
-        ``isas_supported`` (by this CPU) and ``isa_selected``; ``openmp``, ``num_threads``,
-        ``cuda``.
+        ``isas_supported`` (by this CPU) and ``isa_selected``; ``algorithm``, ``openmp``,
+        ``num_threads``, ``cuda``.
 
     Raises
     ------
     ValueError
-        Where the environment variable ``CONVOLT_MAX_ISA`` names no supported instruction set.
+        Where the environment variable ``CONVOLT_MAX_ISA`` names no supported instruction set, or
+        ``CONVOLT_ALGORITHM`` no algorithm.
 
     Examples
     --------
@@ -50,6 +51,47 @@ def set_isa(name: str | None) -> None:
         For a name that is unknown or not supported here.
     """
     _core.set_isa(name or "")
+
+
+def get_algorithm() -> str:
+    """Return the algorithm of a convolution for which the call names none.
+
+    That is what :func:`set_algorithm` set, else what the environment variable
+    ``CONVOLT_ALGORITHM`` names, else "auto".
+
+    Raises
+    ------
+    ValueError
+        Where ``CONVOLT_ALGORITHM`` names no algorithm.
+    """
+    return _core.algorithm()
+
+
+def set_algorithm(algorithm: str | None) -> None:
+    """Choose the algorithm of convolutions for which the call names none, for the whole process.
+
+    It holds for functions, layers and :class:`PreparedConv2d`, for gradients and transposed
+    convolutions. Where Winograd does not apply, a default of Winograd is "auto".
+
+    Parameters
+    ----------
+    algorithm : {"auto", "gemm", "winograd", "winograd_2x2", "winograd_4x4"} or None
+        See :func:`conv2d`; ``None`` goes back to the default.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+
+    Examples
+    --------
+    >>> import convolt
+    >>> convolt.set_algorithm("gemm")
+    >>> convolt.get_algorithm()
+    'gemm'
+    >>> convolt.set_algorithm(None)
+    """
+    _core.set_algorithm(algorithm)
 
 
 def get_num_threads() -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convolt import functional
-from convolt._checks import check_activation
+from convolt._checks import check_activation, check_algorithm
 from convolt._padding import Padding, Pair, integer, pair
 from convolt.layers.base import Array, Layer
 
@@ -55,6 +55,8 @@ class Conv2d(_WeightedLayer):
     activation : {None, "relu"}
         Applied to the output: as a `ReLU` layer behind this one, to the bit, without its pass over
         memory.
+    algorithm : str, optional
+        As for `convolt.conv2d`.
     inplace : bool
         With an activation, overwrite dy, which saves memory and time: only before a layer that
         returns a new array from its backward pass.
@@ -104,6 +106,7 @@ class Conv2d(_WeightedLayer):
         bias: bool = True,
         *,
         activation: str | None = None,
+        algorithm: str | None = None,
         inplace: bool = False,
         weight_init: str | float = "he",
         needs_dx: bool = True,
@@ -121,6 +124,8 @@ class Conv2d(_WeightedLayer):
             )
         check_activation(activation, "Conv2d")
         kernel = pair(kernel_size, "kernel_size", "Conv2d")
+        steps, dilations = pair(stride, "stride", "Conv2d"), pair(dilation, "dilation", "Conv2d")
+        check_algorithm(algorithm, kernel, steps, dilations, "Conv2d")
         shape = (out_channels, in_channels // groups, *kernel)
         fans = (shape[1] * math.prod(kernel), out_channels // groups * math.prod(kernel))
         self.weight = _initial_weight(shape, fans, weight_init, dtype, rng, "Conv2d")
@@ -129,11 +134,12 @@ class Conv2d(_WeightedLayer):
         self.inplace = inplace
         self._prepared: Any = None
         self._options = {
-            "stride": stride,
+            "stride": steps,
             "padding": padding,
-            "dilation": dilation,
+            "dilation": dilations,
             "groups": groups,
             "activation": activation,
+            "algorithm": algorithm,
         }
         needs = {"dx": needs_dx, "dweight": True, "dbias": bias}
         self._needs = tuple(name for name, wanted in needs.items() if wanted)

@@ -170,6 +170,16 @@ struct WinogradPlanes {
   int64_t channels, h, w;
 };
 
+// 3 x 3 filters: the taps of (row, channel) are data[row * row_step + channel * channel_step + ..],
+// from the last to the first if flipped.
+template <typename T>
+struct WinogradFilters {
+  const T* data;
+  int64_t rows, channels;
+  int64_t row_step, channel_step;
+  bool flipped;
+};
+
 // Matrices, one for each element of a tile:  data[element * step + row * pitch + column].
 template <typename T>
 struct WinogradMatrices {
@@ -183,9 +193,8 @@ struct WinogradKernels {
   // Column by column, a row for each channel. Writes whole vectors as far as `columns`.
   void (*input)(const WinogradPlanes<const T>& planes, const WinogradRuns& runs, int64_t columns,
                 const WinogradMatrices<T>& v);
-  // One row: the filters whose taps begin at w + channel * channel_step. Writes whole vectors.
-  void (*filter)(const T* w, int64_t channel_step, bool flipped, int64_t channels, int64_t u_step,
-                 T* u);
+  // A row for each row of filters, a column for each channel. Writes whole vectors.
+  void (*filter)(const WinogradFilters<T>& filters, const WinogradMatrices<T>& u);
   // Reads whole vectors.
   void (*output)(const WinogradMatrices<const T>& m, const WinogradRuns& runs, const T* bias,
                  bool relu, const WinogradPlanes<T>& planes);

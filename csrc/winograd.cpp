@@ -14,7 +14,7 @@ namespace {
 template <typename T>
 struct WinogradProblem {
   int64_t batch;
-  FilterView<T> filters;
+  GroupedFilters<T> filters;
   WinogradPlanes<const T> image;
   WinogradPlanes<T> output;
   int64_t pad_top, pad_left;  // negative: so many rows or columns are left out
@@ -91,7 +91,7 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
                            const TileGrid& grid, bool prepared) {
   const auto bytes = static_cast<int64_t>(sizeof(T));
   const int64_t elements = (grid.tile + 2) * (grid.tile + 2);
-  const int64_t channels = p.filters.channels, all_rows = p.filters.rows;
+  const int64_t channels = p.filters.first.channels, all_rows = p.filters.first.rows;
   threads = threads_for(2.0 * static_cast<double>(elements * p.filters.groups * all_rows) *
                         static_cast<double>(channels) * static_cast<double>(grid.count));
   const int64_t fit = kStripBytes / (elements * channels * bytes);
@@ -121,8 +121,8 @@ class WinogradWorker {
         grid_(grid),
         plan_(plan),
         elements_((grid.tile + 2) * (grid.tile + 2)),
-        kc_(even_block(p.filters.channels, kernels.kc)),
-        layout_(kernels, plan.rows, p.filters.channels) {
+        kc_(even_block(p.filters.first.channels, kernels.kc)),
+        layout_(kernels, plan.rows, p.filters.first.channels) {
     const int64_t pitch = round_up(plan.block, kernels.lanes);
     m_ = {scratch.take<T>(plan.rows * elements_ * pitch + kernels.lanes), pitch, elements_ * pitch};
     own_filters_ = scratch.take<T>(plan.filters_first ? 0 : layout_.elements(grid.tile));
@@ -135,7 +135,8 @@ class WinogradWorker {
 
   // Of the rows [row_begin, row_end).
   ProductFilters<T> transform_own_filters(int64_t group, int64_t row_begin, int64_t row_end) {
-    transform_filters(transforms_, p_.filters, group, row_begin, row_end, layout_, own_filters_);
+    transforms_.filter(p_.filters.rows(group, row_begin, row_end),
+                       {own_filters_, layout_.step, layout_.pitch});
     return {own_filters_ - row_begin * layout_.pitch, layout_.step, layout_.pitch, 0};
   }
 
@@ -165,7 +166,7 @@ class WinogradWorker {
       first_store_run_[j] = j;
     }
     first_store_run_[panels] = panels;
-    const int64_t channels = p_.filters.channels;
+    const int64_t channels = p_.filters.first.channels;
     for (int64_t e = 0; e < elements_ && !stop_requested(); ++e) {
       const TileTarget<T> target = {m_.data + e * m_.step, m_.pitch, 1, store_runs_,
                                     first_store_run_};
@@ -230,9 +231,9 @@ template <typename T>
 void run_winograd(const WinogradProblem<T>& p, int64_t tile, const PreparedWeight<T>* prepared) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const TileGrid grid(tile, p.batch, p.output.h, p.output.w);
-  if (grid.count == 0 || p.filters.rows == 0) return;
+  if (grid.count == 0 || p.filters.first.rows == 0) return;
   const WinogradPlan plan(kernels, p, grid, prepared != nullptr);
-  const FilterLayout layout(kernels, p.filters.rows, p.filters.channels);
+  const FilterLayout layout(kernels, p.filters.first.rows, p.filters.first.channels);
 
   Slicer size;
   take_input<T>(grid, plan.strip, p.image.channels, size);
@@ -251,7 +252,7 @@ void run_winograd(const WinogradProblem<T>& p, int64_t tile, const PreparedWeigh
   int64_t group_step = 0;
   if (prepared != nullptr) {
     u.step = packed_filter_elements(kernels, p.filters);
-    u.padded_rows = round_up(p.filters.rows, kernels.mr);
+    u.padded_rows = round_up(p.filters.first.rows, kernels.mr);
     group_step = u.step * (tile + 2) * (tile + 2);
     u.data = prepared->get(kernels, {0, tile}, p.filters.groups * group_step,
                            [&](T* packed) { pack_all_filters(kernels, p.filters, tile, packed); });
@@ -273,7 +274,8 @@ void run_winograd(const WinogradProblem<T>& p, int64_t tile, const PreparedWeigh
     parallel_for(plan.parts, plan.threads, [&](int64_t part, int thread) {
       Slicer own(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
       WinogradWorker<T> worker(kernels, p, grid, plan, own);
-      const int64_t row = part * plan.rows, row_end = std::min(row + plan.rows, p.filters.rows);
+      const int64_t row = part * plan.rows,
+                    row_end = std::min(row + plan.rows, p.filters.first.rows);
       ProductFilters<T> filters = u;
       filters.data += group * group_step;
       if (!plan.filters_first) filters = worker.transform_own_filters(group, row, row_end);
@@ -293,7 +295,8 @@ void winograd_forward(const Conv2dProblem& p, int64_t tile, const T* x, const T*
   const int64_t rows = p.group_out_channels(), channels = p.group_in_channels();
   WinogradProblem<T> problem{};
   problem.batch = p.batch;
-  problem.filters = {weight, p.groups, rows, channels, rows * channels * 9, channels * 9, 9, false};
+  problem.filters = {
+      {weight, rows, channels, channels * 9, 9, false}, p.groups, rows * channels * 9};
   problem.image = {x, channels, p.in_h, p.in_w};
   problem.output = {y, rows, p.out_h, p.out_w};
   problem.pad_top = p.window.pad_top;
@@ -309,7 +312,7 @@ void winograd_backward_data(const Conv2dProblem& p, int64_t tile, const T* dy, c
   const int64_t rows = p.group_in_channels(), channels = p.group_out_channels();
   WinogradProblem<T> problem{};
   problem.batch = p.batch;
-  problem.filters = {weight, p.groups, rows, channels, rows * channels * 9, 9, rows * 9, true};
+  problem.filters = {{weight, rows, channels, 9, rows * 9, true}, p.groups, rows * channels * 9};
   problem.image = {dy, channels, p.out_h, p.out_w};
   problem.output = {dx, rows, p.in_h, p.in_w};
   problem.pad_top = 2 - p.window.pad_top;

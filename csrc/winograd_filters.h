@@ -12,14 +12,19 @@ const WinogradKernels<T>& winograd_kernels(const KernelTable<T>& kernels, int64_
   return tile == 2 ? kernels.winograd_2x2 : kernels.winograd_4x4;
 }
 
-// The 3 x 3 taps of (row, channel) of group g are
-//     data[g * group_step + row * row_step + channel * channel_step + ..], descending if flipped.
+// The filters of all groups; the first ones, and the step from group to group.
 template <typename T>
-struct FilterView {
-  const T* data;
-  int64_t groups, rows, channels;
-  int64_t group_step, row_step, channel_step;
-  bool flipped;
+struct GroupedFilters {
+  WinogradFilters<T> first;
+  int64_t groups, group_step;
+
+  // The rows [begin, end) of a group.
+  WinogradFilters<T> rows(int64_t group, int64_t begin, int64_t end) const {
+    WinogradFilters<T> part = first;
+    part.data += group * group_step + begin * first.row_step;
+    part.rows = end - begin;
+    return part;
+  }
 };
 
 // Where the transformed filters of `rows` rows lie: a matrix rows x channels for each of the
@@ -32,23 +37,17 @@ struct FilterLayout {
   int64_t elements(int64_t tile) const { return (tile + 2) * (tile + 2) * step; }
 };
 
-// The rows [row_begin, row_end) of a group to u, which begins with row_begin.
-template <typename T>
-void transform_filters(const WinogradKernels<T>& kernels, const FilterView<T>& filters,
-                       int64_t group, int64_t row_begin, int64_t row_end,
-                       const FilterLayout& layout, T* u);
-
 // All filters, group by group, on all threads.
 template <typename T>
-void transform_all_filters(const KernelTable<T>& kernels, const FilterView<T>& filters,
+void transform_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters,
                            int64_t tile, const FilterLayout& layout, T* u);
 
 // The same as panels of MR rows, which stream best from memory: element e of group g as
 // PackedWeight would have the matrix rows x channels, one after the other.
 template <typename T>
-int64_t packed_filter_elements(const KernelTable<T>& kernels, const FilterView<T>& filters);
+int64_t packed_filter_elements(const KernelTable<T>& kernels, const GroupedFilters<T>& filters);
 template <typename T>
-void pack_all_filters(const KernelTable<T>& kernels, const FilterView<T>& filters, int64_t tile,
+void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters, int64_t tile,
                       T* packed);
 
 }  // namespace convolt

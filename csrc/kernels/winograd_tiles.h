@@ -188,32 +188,45 @@ static void winograd_input(const WinogradPlanes<const T>& planes, const Winograd
   }
 }
 
-// u[e * u_step + c] = element e of the transformed filter whose taps begin at w + c * channel_step;
-// up to a vector of channels more is written.
+// The transform of a vector of filters, tap t at taps + t * tap_step.
 template <typename T, typename Tiles>
-static void winograd_filter(const T* w, int64_t channel_step, bool flipped, int64_t channels,
-                            int64_t u_step, T* u) {
-  constexpr int kSide = Tiles::kSide, kTaps = 9;
-  constexpr int64_t kAtOnce = 64;
-  T taps[kTaps][kAtOnce] = {};
-  for (int64_t first = 0; first < channels; first += kAtOnce) {
-    const int64_t count = channels - first < kAtOnce ? channels - first : kAtOnce;
-    interleave_rows<T>(w + first * channel_step, channel_step, count, kTaps,
-                       taps[flipped ? kTaps - 1 : 0], flipped ? -kAtOnce : kAtOnce,
-                       kAtOnce * channel_step);
-    for (int64_t c = 0; c < count; c += kLanes<T>) {
-      Vec<T> columns[3][kSide];  // column j of the filters, transformed
-      for (int j = 0; j < 3; ++j) {
-        const Vec<T> column[3] = {load<T>(taps[j] + c), load<T>(taps[3 + j] + c),
-                                  load<T>(taps[6 + j] + c)};
-        Tiles::filter(column, columns[j]);
-      }
-      for (int i = 0; i < kSide; ++i) {
-        const Vec<T> row[3] = {columns[0][i], columns[1][i], columns[2][i]};
-        Vec<T> transformed[kSide];
-        Tiles::filter(row, transformed);
-        for (int j = 0; j < kSide; ++j) {
-          store<T>(u + (i * kSide + j) * u_step + first + c, transformed[j]);
+static inline void transform_filter(const T* taps, int64_t tap_step, int64_t u_step, T* u) {
+  constexpr int kSide = Tiles::kSide;
+  Vec<T> rows[kSide][3];  // row i of the filters, their columns transformed
+  for (int j = 0; j < 3; ++j) {
+    const Vec<T> column[3] = {load<T>(taps + j * tap_step), load<T>(taps + (3 + j) * tap_step),
+                              load<T>(taps + (6 + j) * tap_step)};
+    Vec<T> transformed[kSide];
+    Tiles::filter(column, transformed);
+    for (int i = 0; i < kSide; ++i) rows[i][j] = transformed[i];
+  }
+  for (int i = 0; i < kSide; ++i) {
+    Vec<T> transformed[kSide];
+    Tiles::filter(rows[i], transformed);
+    for (int j = 0; j < kSide; ++j) store<T>(u + (i * kSide + j) * u_step, transformed[j]);
+  }
+}
+
+// u[element * step + row * pitch + channel], up to a vector of channels more. Rows that lie side by
+// side are read together, as each has only part of a cache line.
+template <typename T, typename Tiles>
+static void winograd_filter(const WinogradFilters<T>& filters, const WinogradMatrices<T>& u) {
+  constexpr int64_t kTaps = 9, kMostRows = 4, kChannels = 64;
+  T taps[kMostRows * kTaps][kChannels] = {};
+  const int64_t together = filters.row_step == kTaps ? kMostRows : 1;
+  for (int64_t row = 0; row < filters.rows; row += together) {
+    const int64_t rows = filters.rows - row < together ? filters.rows - row : together;
+    for (int64_t first = 0; first < filters.channels; first += kChannels) {
+      const int64_t left = filters.channels - first;
+      const int64_t count = left < kChannels ? left : kChannels;
+      interleave_rows<T>(filters.data + row * filters.row_step + first * filters.channel_step,
+                         filters.channel_step, count, rows * kTaps, taps[0], kChannels,
+                         kChannels * filters.channel_step);
+      for (int64_t r = 0; r < rows; ++r) {
+        const T* const own = taps[r * kTaps + (filters.flipped ? kTaps - 1 : 0)];
+        for (int64_t c = 0; c < count; c += kLanes<T>) {
+          transform_filter<T, Tiles>(own + c, filters.flipped ? -kChannels : kChannels, u.step,
+                                     u.data + (row + r) * u.pitch + first + c);
         }
       }
     }

@@ -189,49 +189,6 @@ static inline Vec<T> in_pair_order(Vec<T> v) {
 #endif
 }
 
-// d[j][lane] = p[4 * lane + j] for j < 6; nothing from p[4 * lanes + 4] on is read.
-#if defined(__AVX2__) && !defined(__AVX512F__)
-// By 128 bits: row k holds p[4 k ..] and p[16 + 4 k ..].
-static inline void load_every_fourth(const float* p, Vec<float>* d) {
-  __m256d pairs[4];
-  __m256 rows[5];
-  for (int k = 0; k < 5; ++k) {
-    rows[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4 * k)),
-                                   _mm_loadu_ps(p + 16 + 4 * k), 1);
-  }
-  for (int k = 0; k < 4; ++k) {
-    pairs[k] = _mm256_castps_pd(_mm256_unpacklo_ps(rows[k], rows[k + 1]));
-  }
-  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(rows[0], rows[1]));
-  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(rows[2], rows[3]));
-  d[0] = (Vec<float>)_mm256_unpacklo_pd(pairs[0], pairs[2]);
-  d[1] = (Vec<float>)_mm256_unpackhi_pd(pairs[0], pairs[2]);
-  d[2] = (Vec<float>)_mm256_unpacklo_pd(high01, high23);
-  d[3] = (Vec<float>)_mm256_unpackhi_pd(high01, high23);
-  d[4] = (Vec<float>)_mm256_unpacklo_pd(pairs[1], pairs[3]);
-  d[5] = (Vec<float>)_mm256_unpackhi_pd(pairs[1], pairs[3]);
-}
-#endif
-
-template <typename T>
-static inline void load_every_fourth(const T* p, Vec<T>* d) {
-  for (int j = 0; j < 6; j += 4) {
-    Vec<T> even[2], odd[2];
-    for (int half = 0; half < 2; ++half, p += 2 * kLanes<T>) {
-      const Vec<T> low = load<T>(p), high = load<T>(p + kLanes<T>);
-      even[half] = in_pair_order<T>(even_places(low, high));
-      odd[half] = in_pair_order<T>(odd_places(low, high));
-    }
-    d[j] = in_pair_order<T>(even_places(even[0], even[1]));
-    d[j + 1] = in_pair_order<T>(even_places(odd[0], odd[1]));
-    if (j == 0) {
-      d[2] = in_pair_order<T>(odd_places(even[0], even[1]));
-      d[3] = in_pair_order<T>(odd_places(odd[0], odd[1]));
-    }
-    p -= 4 * kLanes<T> - 4;
-  }
-}
-
 // The inverse for vectors in ascending order: the first and the last half of  even0 odd0 even1 ..
 #if defined(__AVX512F__)
 static inline Vec<float> first_interleaved(Vec<float> even, Vec<float> odd) {
@@ -314,6 +271,77 @@ static inline V last_interleaved(V even, V odd) {
     v[i] = i % 2 == 0 ? even[(kCount + i) / 2] : odd[(kCount + i) / 2];
   }
   return v;
+}
+#endif
+
+// d[j][lane] = p[lane * step + j] for j < 4: four elements each from as many places as lanes.
+template <typename T>
+static inline void load_quads(const T* p, int64_t step, Vec<T>* d) {
+  for (int lane = 0; lane < kLanes<T>; ++lane) {
+    for (int j = 0; j < 4; ++j) d[j][lane] = p[lane * step + j];
+  }
+}
+
+// Transposed in each 128 bits; row k has those of lane k, k + 4, ..
+#if defined(__AVX512F__)
+static inline void load_quads(const float* p, int64_t step, Vec<float>* d) {
+  __m512 rows[4];
+  for (int k = 0; k < 4; ++k) {
+    const float* const row = p + k * step;
+    rows[k] = _mm512_castps128_ps512(_mm_loadu_ps(row));
+    rows[k] = _mm512_insertf32x4(rows[k], _mm_loadu_ps(row + 4 * step), 1);
+    rows[k] = _mm512_insertf32x4(rows[k], _mm_loadu_ps(row + 8 * step), 2);
+    rows[k] = _mm512_insertf32x4(rows[k], _mm_loadu_ps(row + 12 * step), 3);
+  }
+  const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(rows[0], rows[1]));
+  const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(rows[2], rows[3]));
+  const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(rows[0], rows[1]));
+  const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(rows[2], rows[3]));
+  d[0] = (Vec<float>)_mm512_unpacklo_pd(low01, low23);
+  d[1] = (Vec<float>)_mm512_unpackhi_pd(low01, low23);
+  d[2] = (Vec<float>)_mm512_unpacklo_pd(high01, high23);
+  d[3] = (Vec<float>)_mm512_unpackhi_pd(high01, high23);
+}
+#elif defined(__AVX2__)
+static inline void load_quads(const float* p, int64_t step, Vec<float>* d) {
+  __m256 rows[4];
+  for (int k = 0; k < 4; ++k) {
+    const float* const row = p + k * step;
+    rows[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)),
+                                   _mm_loadu_ps(row + 4 * step), 1);
+  }
+  const __m256d low01 = _mm256_castps_pd(_mm256_unpacklo_ps(rows[0], rows[1]));
+  const __m256d low23 = _mm256_castps_pd(_mm256_unpacklo_ps(rows[2], rows[3]));
+  const __m256d high01 = _mm256_castps_pd(_mm256_unpackhi_ps(rows[0], rows[1]));
+  const __m256d high23 = _mm256_castps_pd(_mm256_unpackhi_ps(rows[2], rows[3]));
+  d[0] = (Vec<float>)_mm256_unpacklo_pd(low01, low23);
+  d[1] = (Vec<float>)_mm256_unpackhi_pd(low01, low23);
+  d[2] = (Vec<float>)_mm256_unpacklo_pd(high01, high23);
+  d[3] = (Vec<float>)_mm256_unpackhi_pd(high01, high23);
+}
+#elif defined(__SSE2__)
+static inline void load_quads(const float* p, int64_t step, Vec<float>* d) {
+  const __m128 r0 = _mm_loadu_ps(p), r1 = _mm_loadu_ps(p + step);
+  const __m128 r2 = _mm_loadu_ps(p + 2 * step), r3 = _mm_loadu_ps(p + 3 * step);
+  const __m128 low01 = _mm_unpacklo_ps(r0, r1), high01 = _mm_unpackhi_ps(r0, r1);
+  const __m128 low23 = _mm_unpacklo_ps(r2, r3), high23 = _mm_unpackhi_ps(r2, r3);
+  d[0] = (Vec<float>)_mm_movelh_ps(low01, low23);
+  d[1] = (Vec<float>)_mm_movehl_ps(low23, low01);
+  d[2] = (Vec<float>)_mm_movelh_ps(high01, high23);
+  d[3] = (Vec<float>)_mm_movehl_ps(high23, high01);
+}
+#elif defined(__aarch64__)
+static inline void load_quads(const float* p, int64_t step, Vec<float>* d) {
+  const float32x4_t r0 = vld1q_f32(p), r1 = vld1q_f32(p + step);
+  const float32x4_t r2 = vld1q_f32(p + 2 * step), r3 = vld1q_f32(p + 3 * step);
+  const float64x2_t even01 = vreinterpretq_f64_f32(vtrn1q_f32(r0, r1));
+  const float64x2_t odd01 = vreinterpretq_f64_f32(vtrn2q_f32(r0, r1));
+  const float64x2_t even23 = vreinterpretq_f64_f32(vtrn1q_f32(r2, r3));
+  const float64x2_t odd23 = vreinterpretq_f64_f32(vtrn2q_f32(r2, r3));
+  d[0] = (Vec<float>)vtrn1q_f64(even01, even23);
+  d[1] = (Vec<float>)vtrn1q_f64(odd01, odd23);
+  d[2] = (Vec<float>)vtrn2q_f64(even01, even23);
+  d[3] = (Vec<float>)vtrn2q_f64(odd01, odd23);
 }
 #endif
 

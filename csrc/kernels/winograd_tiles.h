@@ -12,7 +12,6 @@
 #pragma once
 
 #include "../kernel_table.h"
-#include "pack.h"
 #include "simd_lanes.h"
 
 namespace convolt {
@@ -100,7 +99,14 @@ struct Tiles4x4 {
     y[3] = multiply_add<T>(broadcast<T>(kHalfRoot / 2), inner_odd,
                            multiply_add<T>(broadcast<T>(2 * kRoot), outer_odd, m[5]));
   }
-  static void load_columns(const T* p, Vec<T>* d) { load_every_fourth(p, d); }
+  // d[j][lane] = p[4 * lane + j]
+  static void load_columns(const T* p, Vec<T>* d) {
+    Vec<T> next[4];
+    load_quads(p, 4, d);
+    load_quads(p + 4, 4, next);
+    d[4] = next[0];
+    d[5] = next[1];
+  }
   static void interleave(const Vec<T>* y, Vec<T>* row) {
     const Vec<T> even[2] = {first_interleaved(y[0], y[2]), last_interleaved(y[0], y[2])};
     const Vec<T> odd[2] = {first_interleaved(y[1], y[3]), last_interleaved(y[1], y[3])};
@@ -188,14 +194,20 @@ static void winograd_input(const WinogradPlanes<const T>& planes, const Winograd
   }
 }
 
-// The transform of a vector of filters, tap t at taps + t * tap_step.
+// The transforms of a vector of filters, `step` apart.
 template <typename T, typename Tiles>
-static inline void transform_filter(const T* taps, int64_t tap_step, int64_t u_step, T* u) {
-  constexpr int kSide = Tiles::kSide;
+static inline void transform_filter(const T* filters, int64_t step, bool flipped, int64_t u_step,
+                                    T* u) {
+  constexpr int kSide = Tiles::kSide, kTaps = 9;
+  Vec<T> taps[kTaps], last[4];
+  load_quads(filters, step, taps);
+  load_quads(filters + 4, step, taps + 4);
+  load_quads(filters + 5, step, last);
+  taps[8] = last[3];
   Vec<T> rows[kSide][3];  // row i of the filters, their columns transformed
   for (int j = 0; j < 3; ++j) {
-    const Vec<T> column[3] = {load<T>(taps + j * tap_step), load<T>(taps + (3 + j) * tap_step),
-                              load<T>(taps + (6 + j) * tap_step)};
+    const Vec<T> column[3] = {flipped ? taps[8 - j] : taps[j], flipped ? taps[5 - j] : taps[3 + j],
+                              flipped ? taps[2 - j] : taps[6 + j]};
     Vec<T> transformed[kSide];
     Tiles::filter(column, transformed);
     for (int i = 0; i < kSide; ++i) rows[i][j] = transformed[i];
@@ -207,27 +219,50 @@ static inline void transform_filter(const T* taps, int64_t tap_step, int64_t u_s
   }
 }
 
-// u[element * step + row * pitch + channel], up to a vector of channels more. Rows that lie side by
-// side are read together, as each has only part of a cache line.
+// Where fewer filters are left than a vector has lanes.
+template <typename T, typename Tiles>
+static void transform_last_filters(const T* filters, int64_t step, int64_t count, bool flipped,
+                                   int64_t u_step, T* u) {
+  constexpr int kTaps = 9;
+  T copies[kLanes<T> * kTaps] = {};
+  for (int64_t c = 0; c < count; ++c) {
+    for (int t = 0; t < kTaps; ++t) copies[c * kTaps + t] = filters[c * step + t];
+  }
+  transform_filter<T, Tiles>(copies, kTaps, flipped, u_step, u);
+}
+
+// The channels [begin, end) of a row, as far as there are any.
+template <typename T, typename Tiles>
+static inline void transform_filters(const WinogradFilters<T>& filters, int64_t row, int64_t begin,
+                                     int64_t end, const WinogradMatrices<T>& u) {
+  const int64_t step = filters.channel_step;
+  for (int64_t c = begin; c < end && c < filters.channels; c += kLanes<T>) {
+    const T* const from = filters.data + row * filters.row_step + c * step;
+    T* const to = u.data + row * u.pitch + c;
+    const int64_t left = filters.channels - c;
+    for (int lane = 0; lane < kLanes<T>; ++lane) {
+      __builtin_prefetch(from + (end - begin + lane) * step);
+    }
+    if (left >= kLanes<T>) {
+      transform_filter<T, Tiles>(from, step, filters.flipped, u.step, to);
+    } else {
+      transform_last_filters<T, Tiles>(from, step, left, filters.flipped, u.step, to);
+    }
+  }
+}
+
+// u[element * step + row * pitch + channel], up to a vector of channels more. Rows that lie closer
+// than channels share the cache lines they are read from: some of them are done together, a line of
+// channels at a time.
 template <typename T, typename Tiles>
 static void winograd_filter(const WinogradFilters<T>& filters, const WinogradMatrices<T>& u) {
-  constexpr int64_t kTaps = 9, kMostRows = 4, kChannels = 64;
-  T taps[kMostRows * kTaps][kChannels] = {};
-  const int64_t together = filters.row_step == kTaps ? kMostRows : 1;
-  for (int64_t row = 0; row < filters.rows; row += together) {
-    const int64_t rows = filters.rows - row < together ? filters.rows - row : together;
-    for (int64_t first = 0; first < filters.channels; first += kChannels) {
-      const int64_t left = filters.channels - first;
-      const int64_t count = left < kChannels ? left : kChannels;
-      interleave_rows<T>(filters.data + row * filters.row_step + first * filters.channel_step,
-                         filters.channel_step, count, rows * kTaps, taps[0], kChannels,
-                         kChannels * filters.channel_step);
-      for (int64_t r = 0; r < rows; ++r) {
-        const T* const own = taps[r * kTaps + (filters.flipped ? kTaps - 1 : 0)];
-        for (int64_t c = 0; c < count; c += kLanes<T>) {
-          transform_filter<T, Tiles>(own + c, filters.flipped ? -kChannels : kChannels, u.step,
-                                     u.data + (row + r) * u.pitch + first + c);
-        }
+  const bool close = filters.row_step < filters.channel_step;
+  const int64_t row_block = close ? 4 : 1;
+  const int64_t channel_block = close ? 64 / static_cast<int64_t>(sizeof(T)) : filters.channels;
+  for (int64_t row = 0; row < filters.rows; row += row_block) {
+    for (int64_t channel = 0; channel < filters.channels; channel += channel_block) {
+      for (int64_t r = row; r < row + row_block && r < filters.rows; ++r) {
+        transform_filters<T, Tiles>(filters, r, channel, channel + channel_block, u);
       }
     }
   }

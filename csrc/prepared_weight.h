@@ -3,10 +3,10 @@
 
 #include <memory>
 #include <mutex>
-#include <new>
 #include <vector>
 
 #include "weight_view.h"
+#include "workspace.h"
 
 namespace convolt {
 
@@ -40,8 +40,8 @@ class PreparedWeight {
       }
     }
     const auto bytes = static_cast<std::size_t>(elements) * sizeof(T);
-    Entry entry = {&kernels, form, nullptr};
-    entry.data.reset(static_cast<T*>(::operator new(bytes, std::align_val_t{kCacheLine})));
+    Entry entry = {&kernels, form, {nullptr, Free{bytes}}};
+    entry.data.reset(reinterpret_cast<T*>(allocate_block(bytes)));
     make(entry.data.get());
     entries_.push_back(std::move(entry));
     return entries_.back().data.get();
@@ -49,7 +49,8 @@ class PreparedWeight {
 
  private:
   struct Free {
-    void operator()(T* data) const { ::operator delete(data, std::align_val_t{kCacheLine}); }
+    std::size_t bytes;
+    void operator()(T* data) const { free_block(reinterpret_cast<std::byte*>(data), bytes); }
   };
   struct Entry {
     const KernelTable<T>* kernels;

@@ -95,11 +95,12 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
   threads = threads_for(2.0 * static_cast<double>(elements * p.filters.groups * all_rows) *
                         static_cast<double>(channels) * static_cast<double>(grid.count));
   const int64_t fit = kStripBytes / (elements * channels * bytes);
-  strips = ceil_div(grid.count, std::max(fit, kLeastStrip));
+  const int64_t wanted = std::max(fit, kLeastStrip);
+  strips = std::max<int64_t>((grid.count + wanted / 2) / wanted, 1);
   strip = round_up(ceil_div(grid.count, strips), kernels.nr);
   strips = ceil_div(grid.count, strip);
   constexpr int64_t kPanels = 3;
-  block = std::min(strip, kPanels * kernels.nr);
+  block = round_up(ceil_div(strip, ceil_div(strip, kPanels * kernels.nr)), kernels.nr);
   filters_first = prepared || strips > 1;
   int64_t most_rows = kProductBytes / (elements * block * bytes);
   if (!filters_first) most_rows = std::min(most_rows, kFilterBytes / (elements * channels * bytes));

@@ -13,6 +13,12 @@ namespace convolt {
 // Arenas that grew beyond this are given back at the end of the call.
 constexpr std::size_t kRetainedScratchBytes = std::size_t{64} << 20;
 
+// Memory on a cache line; a large block on huge pages, where the system has them: its parts then
+// neither compete for the sets of the second level of the cache, as scattered small pages do by
+// chance, nor wait for their addresses. Throws std::bad_alloc.
+std::byte* allocate_block(std::size_t bytes);
+void free_block(std::byte* data, std::size_t bytes);
+
 // A block of scratch for the lifetime of the object. Throws std::bad_alloc.
 class Scratch {
  public:

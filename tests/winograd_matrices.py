@@ -1,4 +1,4 @@
-"""The matrices of Winograd's convolution, derived from their interpolation points, without rounding.
+"""The matrices of Winograd's convolution, from their interpolation points, without rounding.
 
 The method (A. Lavin and S. Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016;
 S. Winograd, "Arithmetic Complexity of Computations", SIAM, 1980) is the transpose of the
@@ -73,7 +73,7 @@ POINTS = {
     2: [surd(0), surd(1), surd(-1)],
     4: [surd(0), surd(0, 1), surd(0, -1), surd(0, 0.5), surd(0, -0.5)],
 }
-"""For tiles of 2 x 2 and of 4 x 4 outputs, the finite interpolation points; infinity is the last."""
+"""The finite interpolation points of the tiles of 2 x 2 and of 4 x 4 outputs; infinity follows."""
 
 
 class Transforms(NamedTuple):

@@ -12,7 +12,6 @@ import bounds
 from conv2d_cases import DTYPES
 from convolt import functional
 from strategies import Conv2dCase
-from winograd_matrices import transforms
 from winograd_model import (
     DATA,
     TILES,

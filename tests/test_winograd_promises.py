@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from winograd_accuracy import Net3x3
 
 import convolt
 from conv2d_cases import assert_same_bits, make_case, normal
@@ -16,6 +15,7 @@ from convolt.optim import Adam
 from convolt.training import fit
 from strategies import Conv2dCase
 from subprocesses import run_function
+from winograd_accuracy import Net3x3
 from winograd_model import ALGORITHMS, TILES, operands, same
 
 MIB = 2**20

@@ -49,23 +49,23 @@ def assert_result(actual: Any, expected: Any, operands: Any, case: Conv2dCase, n
 def check(case: Conv2dCase, seed: int, dtype: Any, name: str, activation: str | None) -> None:
     """Compare y, dx and the transposed convolution with the reference."""
     x, weight, bias, dy = exact_operands(case, seed, dtype)
-    arguments = {**case.parameters, "activation": activation}
-    y = functional.conv2d(x, weight, bias, **arguments, algorithm=name)
-    expected = reference.conv2d(x, weight, bias, **arguments)
+    parameters = {**case.parameters, "algorithm": name}
+    y = functional.conv2d(x, weight, bias, activation=activation, **parameters)
+    expected = reference.conv2d(x, weight, bias, activation=activation, **parameters)
     assert_result(y, expected, (x, weight, bias, case.padding), case, name)
 
     turned, padding = transposed(weight, case.padding, case.groups)
-    expected = reference.conv2d_backward(dy, x, weight, **case.parameters)
-    gradients = functional.conv2d_backward(dy, x, weight, **case.parameters, algorithm=name)
+    expected = reference.conv2d_backward(dy, x, weight, **parameters)
+    gradients = functional.conv2d_backward(dy, x, weight, **parameters)
     assert gradients.dx is not None
     assert_result(gradients.dx, expected.dx, (dy, turned, None, padding), case, name)
     assert_same(gradients.dweight, expected.dweight)
     assert_same(gradients.dbias, expected.dbias)
 
     shift = np.arange(case.x_shape[1]).astype(dtype)
-    arguments = transposed_parameters(case)
-    y = functional.conv_transpose2d(dy, weight, shift, **arguments, algorithm=name)
-    expected = reference.conv_transpose2d(dy, weight, shift, **arguments)
+    parameters = {**transposed_parameters(case), "algorithm": name}
+    y = functional.conv_transpose2d(dy, weight, shift, **parameters)
+    expected = reference.conv_transpose2d(dy, weight, shift, **parameters)
     assert_result(y, expected, (dy, turned, shift, padding), case, name)
 
 
@@ -89,10 +89,10 @@ def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str) -> None:
 def test_the_shape_of_an_image_chooses_the_tile(isa: str, name: str) -> None:
     case = CASES[name]
     x, weight, bias, _ = exact_operands(case, 1, np.float32)
-    results = [
-        functional.conv2d(x, weight / 3, bias, **case.parameters, algorithm=algorithm).tobytes()
-        for algorithm in ALGORITHMS
-    ]
+    results = []
+    for algorithm in ALGORITHMS:
+        parameters = {**case.parameters, "algorithm": algorithm}
+        results.append(functional.conv2d(x, weight / 3, bias, **parameters).tobytes())
     assert results[0] in results[1:]
 
 

@@ -69,9 +69,8 @@ def test_any_number_of_threads(isa: str, threads: int, name: str, algorithm: str
     case = LARGE[name]
     arrays = operands(case, 2, np.float32)
     shared = passes(case, arrays, algorithm)
-    prepared = functional.PreparedConv2d(
-        *arrays[1:3], **case.parameters, activation="relu", algorithm=algorithm
-    )
+    parameters = {**case.parameters, "activation": "relu", "algorithm": algorithm}
+    prepared = functional.PreparedConv2d(*arrays[1:3], **parameters)
     assert_same_bits(prepared(arrays[0]), shared[0])
     with convolt.num_threads(1):
         for one, many in zip(passes(case, arrays, algorithm), shared, strict=True):

@@ -1,4 +1,4 @@
-"""Winograd convolution: the same bits, non-finite numbers, bounded memory, training."""
+"""Winograd convolution: the same bits, non-finite numbers, training."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from convolt.data import load_digits
 from convolt.optim import Adam
 from convolt.training import fit
 from strategies import Conv2dCase
-from subprocesses import run_function
 from winograd_accuracy import Net3x3
 from winograd_model import ALGORITHMS, TILES, operands, same
 
-MIB = 2**20
 NAN, INF = np.nan, np.inf
 SIDES = ((2, 1), (1, 3))
 
@@ -134,23 +132,7 @@ def test_non_finite_tap(isa: str, tap: tuple[int, int], value: float, algorithm:
     assert_same_bits(y, clean)
 
 
-# --- memory and training ------------------------------------------------------------------------
-
-
-def convolve_large_layers(algorithm: str) -> None:
-    """Layers of VGG-19, of which the large tile has 36 MiB of transformed weights."""
-    for size, channels in ((112, 64), (14, 512)):
-        x = np.ones((2, channels, size, size), np.float32)
-        weight = np.ones((channels, channels, 3, 3), np.float32)
-        with convolt.num_threads(2):
-            y = functional.conv2d(x, weight, padding=1, algorithm=algorithm)
-            functional.conv2d_backward(y, x, weight, padding=1, algorithm=algorithm, needs=["dx"])
-        assert convolt.scratch_bytes() <= 64 * MIB
-
-
-@pytest.mark.parametrize("algorithm", TILES)
-def test_scratch_is_bounded(algorithm: str) -> None:
-    run_function(convolve_large_layers, algorithm)
+# --- training -----------------------------------------------------------------------------------
 
 
 def test_training_ends_at_the_same_accuracy() -> None:

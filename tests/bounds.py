@@ -56,10 +56,12 @@ def bound(
     errors than these.
 
     Winograd's transforms mix the pixels of a tile, so that an error in one is felt in all. For
-    random data its root mean square is 0.7 to 2.5 times that of the direct sum with the tiles of
+    random data its root mean square is 0.7 to 2.5 times that of one running sum with the tiles of
     4 x 4 outputs at the points 0, ±sqrt(2), ±sqrt(1/2), ∞, thus at most 1.3 u·magnitude: 16 u is
     twelve times that, the room for magnitudes that vary within a tile. Tiles of 2 x 2 outputs,
-    with the points 0, ±1, ∞ whose constants are exact, have half of it.
+    with the points 0, ±1, ∞ whose constants are exact, have half of it. Sums of fewer than 16
+    channels vary more than that, and so do padded pixels whose windows are nearly empty:
+    `winograd_bound` is for these, and for all other data.
 
     Examples
     --------

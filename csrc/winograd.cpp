@@ -91,7 +91,8 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
                            const TileGrid& grid, bool prepared) {
   const auto bytes = static_cast<int64_t>(sizeof(T));
   const int64_t elements = (grid.tile + 2) * (grid.tile + 2);
-  const int64_t channels = p.filters.first.channels, all_rows = p.filters.first.rows;
+  const int64_t channels = std::max(p.filters.first.channels, int64_t{1});  // dx may sum over none
+  const int64_t all_rows = p.filters.first.rows;
   threads = threads_for(2.0 * static_cast<double>(elements * p.filters.groups * all_rows) *
                         static_cast<double>(channels) * static_cast<double>(grid.count));
   const int64_t fit = kStripBytes / (elements * channels * bytes);

@@ -29,6 +29,7 @@ from strategies import (
     narrow_cases,
     pool2d_cases,
     seeds,
+    winograd_cases,
 )
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -137,6 +138,12 @@ def convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
 @given(narrow_cases(), seeds, guards)
 def narrow_convolutions(case: Conv2dCase, seed: int, guard: Guard) -> None:
     _convolution(case, seed, guard, "auto")
+
+
+@problems
+@given(winograd_cases(), seeds, guards, st.sampled_from(["winograd_2x2", "winograd_4x4"]))
+def winograd_convolutions(case: Conv2dCase, seed: int, guard: Guard, algorithm: str) -> None:
+    _convolution(case, seed, guard, algorithm)
 
 
 @problems

@@ -225,6 +225,28 @@ def narrow_cases(draw: st.DrawFn) -> Conv2dCase:
     )
 
 
+@st.composite
+def winograd_cases(draw: st.DrawFn) -> Conv2dCase:
+    """Convolutions with 3x3 filters and no stride, of sizes around those of a tile."""
+    groups = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    channels, out_channels = draw(st.integers(1, 5)), draw(st.sampled_from([1, 2, 3, 7, 9, 17]))
+    height, width = draw(st.integers(1, 13)), draw(st.integers(1, 13) | st.sampled_from(WIDTHS))
+    padding = []
+    for size in (height, width):
+        before, after = draw(st.integers(0, 4)), draw(st.integers(0, 4))
+        padding.append((before, max(after, 3 - before - size)))
+    return Conv2dCase(
+        x_shape=(draw(st.sampled_from([1, 1, 3, 0])), channels * groups, height, width),
+        weight_shape=(out_channels * groups, channels, 3, 3),
+        stride=(1, 1),
+        padding=(padding[0], padding[1]),
+        dilation=(1, 1),
+        groups=groups,
+        bias=draw(st.booleans()),
+        dtype=draw(dtypes),
+    )
+
+
 def _pairs(smallest: int, largest: int) -> st.SearchStrategy[tuple[int, int]]:
     sizes = st.integers(smallest, largest)
     return st.tuples(sizes, sizes)

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
     [
         "convolutions",
         "narrow_convolutions",
+        "winograd_convolutions",
         "gemm_drivers",
         "columns",
         "extrema",

@@ -168,6 +168,23 @@ def test_large_scratch_is_not_kept() -> None:
     assert convolt.scratch_bytes() <= 64 * MIB
 
 
+def convolve_by_winograd(algorithm: str) -> None:
+    """Layers of VGG-19, one with large images and one with 36 MiB of transformed weights."""
+    for size, channels in ((112, 64), (14, 512)):
+        x = np.ones((2, channels, size, size), np.float32)
+        weight = np.ones((channels, channels, 3, 3), np.float32)
+        parameters = {"padding": 1, "algorithm": algorithm}
+        with convolt.num_threads(2):
+            y = convolt.conv2d(x, weight, **parameters)
+            convolt.conv2d_backward(y, x, weight, needs=["dx"], **parameters)
+        assert convolt.scratch_bytes() <= 64 * MIB
+
+
+@pytest.mark.parametrize("algorithm", ["winograd_2x2", "winograd_4x4"])
+def test_scratch_of_winograd_is_bounded(algorithm: str) -> None:
+    run_function(convolve_by_winograd, algorithm)
+
+
 # --- short of memory ----------------------------------------------------------------------------
 
 X = (1, 8, 512, 512)  # 8 MiB of float32

@@ -100,7 +100,11 @@ static void dot_tiles(const DotPlane<T, Kernel, Stride>& plane, int64_t height, 
 
 template <typename T, int Kernel, int Stride>
 static void dot_planes(const PlaneWindow<T>& w, const T* dy, T* totals) {
-  const RowTiles tiles = row_tiles(w.row_begin, w.row_end, is_small(w));
+  // Where sums, rows of dy and a row of the image are more than there are registers, tall tiles
+  // gain up to 1.3 while a row of dy is a line at most, and lose up to 12 % when it is more.
+  const bool tall =
+      Kernel * Kernel + kTallRows < kRegisters || w.out_w * static_cast<int64_t>(sizeof(T)) <= 64;
+  const RowTiles tiles = row_tiles(w.row_begin, w.row_end, tall);
   const int64_t rest = w.out_w % kLanes<T>;
   DotPlane<T, Kernel, Stride> plane = {
       w,

@@ -24,14 +24,13 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
   const bool transposed = pass == Pass::kBackwardData;
   const int64_t outputs = transposed ? p.group_in_channels() : p.group_out_channels();
   const int64_t channels = transposed ? p.group_out_channels() : p.group_in_channels();
-  constexpr int64_t kMostOutputs = 8, kMostPairs = 320;
-  if (outputs == 0 || channels == 0 || outputs > kMostOutputs || outputs * channels > kMostPairs) {
-    return false;
-  }
-  // Narrow rows leave lanes of the dot products idle; 1x1 taps of whole planes are not packed.
-  constexpr int64_t kNarrow = 8;
-  if (pass == Pass::kBackwardWeights) return p.out_w >= kNarrow || 2 * outputs <= kMostOutputs;
-  return p.taps() > 1 || channels == 1;
+  if (outputs == 0 || channels == 0) return false;
+  // 1x1 taps of whole planes are read where they lie.
+  const int64_t pairs = outputs * channels;
+  if (p.taps() == 1) return pairs <= (pass == Pass::kBackwardWeights ? 16 : 1);
+  constexpr int64_t kNarrow = 8;  // rows of fewer columns leave lanes idle
+  const int64_t columns = transposed ? p.in_w : p.out_w;
+  return outputs <= (columns < kNarrow ? 4 : 8) && pairs <= 320;
 }
 
 }  // namespace

@@ -18,28 +18,38 @@ bool has_plane_window(const Conv2dProblem& p) {
          w.dilation_h == 1 && w.dilation_w == 1;
 }
 
-// The planes of all images in stretches of channels, and of rows where there are few planes: what
-// one task does. Nothing here changes a bit of a window.
+// Products of one call of a kernel, some 100 us: neither the start of a task nor the end of the
+// last one counts, and an interrupt is noticed.
+constexpr double kProductsPerCall = 1e6;
+constexpr int64_t kLeastRows = 16;
+
+double products_of_image(const Conv2dProblem& p) {
+  return static_cast<double>(p.out_channels * p.out_pixels()) * static_cast<double>(p.taps());
+}
+
+// How many of `total` channels or rows, all of which take so many products, go into a call.
+int64_t per_call(int64_t total, double products) {
+  return static_cast<int64_t>(static_cast<double>(total) *
+                              std::min(kProductsPerCall / std::max(products, 1.0), 1.0));
+}
+
+// The planes of all images in stretches of channels, and of rows where planes are large or few:
+// what one task does. Nothing here changes a bit of a window.
 struct PlaneSplit {
   int threads;
   int64_t channels, channel_parts;
   int64_t rows, row_parts;
 
   PlaneSplit(const Conv2dProblem& p, int64_t out_rows) {
-    const double products =
-        static_cast<double>(p.out_channels * p.out_pixels()) * static_cast<double>(p.taps());
+    const double products = products_of_image(p);
     threads = threads_for(2.0 * static_cast<double>(p.batch) * products);
-    // Some 100 us: neither the start of a task nor the end of the last one should count.
-    constexpr double kProductsPerTask = 1e6;
-    const double tasks = std::max(products / kProductsPerTask, 1.0);
-    channels =
-        std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(p.in_channels) / tasks));
+    channels = std::max<int64_t>(per_call(p.in_channels, products), 1);
     channel_parts = ceil_div(p.in_channels, channels);
+    rows = per_call(out_rows, products / static_cast<double>(channel_parts));
     constexpr int64_t kTasksPerThread = 4;
-    constexpr int64_t kLeastRows = 16;
-    const int64_t wanted =
-        ceil_div(kTasksPerThread * threads, std::max<int64_t>(p.batch * channel_parts, 1));
-    rows = threads == 1 ? out_rows : std::max(kLeastRows, ceil_div(out_rows, wanted));
+    const int64_t planes = std::max<int64_t>(p.batch * channel_parts, 1);
+    if (threads > 1) rows = std::min(rows, ceil_div(out_rows * planes, kTasksPerThread * threads));
+    rows = std::min(std::max(rows, kLeastRows), out_rows);
     row_parts = ceil_div(out_rows, rows);
   }
 };
@@ -59,21 +69,24 @@ void for_each_part(const Conv2dProblem& p, const PlaneSplit& split, const PlaneW
   });
 }
 
-// backward_weights: stretches of channels, and of images where there are few channels. The latter
-// follows from the shape alone, for the order of the sums does.
+// backward_weights: stretches of channels, and of images where there are few channels; rows of a
+// call. All but the threads follows from the shape alone, as the order of the sums does.
 struct DotSplit {
   int threads;
   int64_t channels, channel_parts;
   int64_t images, splits;
+  int64_t rows;
 
   explicit DotSplit(const Conv2dProblem& p) {
-    threads = threads_for(2.0 * static_cast<double>(p.batch * p.out_channels * p.out_pixels()) *
-                          static_cast<double>(p.taps()));
+    const double products = products_of_image(p);
+    threads = threads_for(2.0 * static_cast<double>(p.batch) * products);
     constexpr int64_t kTasks = 32;
     channels = std::max<int64_t>(1, p.in_channels / kTasks);
     channel_parts = ceil_div(p.in_channels, channels);
     images = std::max<int64_t>(1, ceil_div(p.batch, ceil_div(kTasks, channel_parts)));
     splits = std::max<int64_t>(1, ceil_div(p.batch, images));
+    rows = per_call(p.out_h, products / static_cast<double>(channel_parts));
+    rows = std::min(std::max(rows, kLeastRows), p.out_h);
   }
 };
 
@@ -213,10 +226,14 @@ void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x,
     const int64_t sums = own.channels * own.outputs * p.taps();
     std::fill_n(totals, sums * kernels.lanes, T{0});
     const int64_t end = std::min(p.batch, (part + 1) * split.images);
-    for (int64_t n = part * split.images; n < end && !stop_requested(); ++n) {
+    for (int64_t n = part * split.images; n < end; ++n) {
       own.image = x + (n * p.in_channels + first) * p.in_pixels();
-      kernels.plane_dots(own, dy + (n * p.out_channels + first * own.outputs) * p.out_pixels(),
-                         totals);
+      const T* const own_dy = dy + (n * p.out_channels + first * own.outputs) * p.out_pixels();
+      for (int64_t row = 0; row < p.out_h && !stop_requested(); row += split.rows) {
+        own.row_begin = row;
+        own.row_end = std::min(p.out_h, row + split.rows);
+        kernels.plane_dots(own, own_dy, totals);
+      }
     }
     kernels.sum_dots(totals, sums, partial + part * elements + first * own.outputs * p.taps());
   });

@@ -1,4 +1,4 @@
-// Planes of an image, padded and sampled block by block for the row kernels of depthwise.cpp: which
+// Planes of an image, padded and sampled block by block for the kernels of tap_rows.cpp: which
 // elements the windows of a block need, and where each tap finds them.
 #pragma once
 
@@ -69,8 +69,9 @@ class StagedPlanes {
   int64_t row_pitch() const { return row_pitch_; }
   int64_t unit_pitch() const { return channels * plane_pitch_; }
 
-  // Where a tap of grid position (0, 0) begins, and those of a whole window.
+  // Where the taps of grid position (0, 0) begin: RowWindow::tap_starts.
   std::vector<int64_t> tap_starts(const GridPhase& v, const GridPhase& h) const;
+
   // What a thread needs for stage().
   template <typename T>
   struct Room {

@@ -17,13 +17,13 @@ namespace convolt {
 namespace CONVOLT_ISA {
 
 #if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
+constexpr int kVectorBytes = 64, kRegisters = 32;
 #elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
+constexpr int kVectorBytes = 32, kRegisters = 16;
 #elif defined(__aarch64__)
-constexpr int kVectorBytes = 16;
+constexpr int kVectorBytes = 16, kRegisters = 32;
 #else
-constexpr int kVectorBytes = 16;
+constexpr int kVectorBytes = 16, kRegisters = 16;
 #endif
 
 template <typename T>

@@ -1,4 +1,4 @@
-// The gradient of the weights of such convolutions (depthwise_rows.h): for each output and each tap
+// The gradient of the weights of such convolutions (tap_rows.h): for each output and each tap
 // the dot product of the rows of dy with the shifted rows of the image.
 //
 //   sums[m][t][lane] += sum over r, i of  dy[m][r][i] * padded[tap_starts[t] + r * row_pitch + i]

@@ -11,8 +11,7 @@
 // readable for a whole vector from any tap of an output.
 #pragma once
 
-#include "../kernel_table.h"
-#include "plane_windows.h"
+#include "store_sums.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {

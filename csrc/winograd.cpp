@@ -82,9 +82,14 @@ struct WinogradPlan {
 };
 
 constexpr int64_t kStripBytes = int64_t{1} << 20;  // of transformed input: half of L2
-constexpr int64_t kLeastStrip = 64;                // tiles to share the filters read from memory
+constexpr int64_t kLeastStrip = 64;                // tiles to share the filters read from memory,
+constexpr int64_t kRowsPerTile = 2;  // or, to transform filters only when they are used
 constexpr int64_t kProductBytes = int64_t{256} << 10;
-constexpr int64_t kFilterBytes = int64_t{1} << 20;
+// Of filters that a task transforms for itself: they stay in L2 beside the strip; where that lies
+// in L3 already, more of them read it less often.
+constexpr int64_t kFilterBytes = int64_t{512} << 10;
+constexpr int64_t kFilterBytesBesideL3 = int64_t{4} << 20;
+constexpr int64_t kL2Bytes = int64_t{2} << 20;
 
 template <typename T>
 WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<T>& p,
@@ -96,7 +101,7 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
   threads = threads_for(2.0 * static_cast<double>(elements * p.filters.groups * all_rows) *
                         static_cast<double>(channels) * static_cast<double>(grid.count));
   const int64_t fit = kStripBytes / (elements * channels * bytes);
-  const int64_t wanted = std::max(fit, kLeastStrip);
+  const int64_t wanted = std::max({fit, kLeastStrip, prepared ? 0 : all_rows / kRowsPerTile});
   strips = std::max<int64_t>((grid.count + wanted / 2) / wanted, 1);
   strip = round_up(ceil_div(grid.count, strips), kernels.nr);
   strips = ceil_div(grid.count, strip);
@@ -104,7 +109,11 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
   block = round_up(ceil_div(strip, ceil_div(strip, kPanels * kernels.nr)), kernels.nr);
   filters_first = prepared || strips > 1;
   int64_t most_rows = kProductBytes / (elements * block * bytes);
-  if (!filters_first) most_rows = std::min(most_rows, kFilterBytes / (elements * channels * bytes));
+  if (!filters_first) {
+    const int64_t channel_bytes = elements * channels * bytes;
+    const int64_t room = strip * channel_bytes <= kL2Bytes ? kFilterBytes : kFilterBytesBesideL3;
+    most_rows = std::min(most_rows, room / channel_bytes);
+  }
   most_rows = std::clamp(most_rows, kernels.mr, kernels.mc);
   parts = round_up(ceil_div(all_rows, most_rows), threads);
   rows = round_up(ceil_div(all_rows, parts), kernels.mr);

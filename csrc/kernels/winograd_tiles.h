@@ -17,6 +17,19 @@
 namespace convolt {
 namespace CONVOLT_ISA {
 
+// Where a vector of tiles begins in a row of an image. Pixel j is inside of it for begin <= j <
+// end; the others are 0.
+template <typename T>
+struct TileRow {
+  const T* pixels;
+  int64_t begin, end;
+
+  bool has_all(int64_t count) const { return begin <= 0 && end >= count; }
+  Vec<T> load_inside(int64_t j) const {
+    return load_lanes<T>(pixels + j, lanes_between<T>(begin - j, end - j));
+  }
+};
+
 // Points 0, 1, -1, infinity; m(x) = x^3 - x. Of point 0, where m'(0) = -1, input and filter both
 // have the sign turned.
 template <typename T>
@@ -40,10 +53,13 @@ struct Tiles2x2 {
     y[0] = m[0] + m[1] + m[2];
     y[1] = m[1] - m[2] + m[3];
   }
-  // d[j][lane] = p[2 * lane + j]
-  static void load_columns(const T* p, Vec<T>* d) {
+  // d[j][lane] = pixel 2 * lane + j
+  static void load_columns(const TileRow<T>& row, Vec<T>* d) {
+    const bool all = row.has_all(2 * kLanes<T> + 2);
     for (int j = 0; j < 4; j += 2) {
-      const Vec<T> low = load<T>(p + j), high = load<T>(p + j + kLanes<T>);
+      const T* const p = row.pixels + j;
+      const Vec<T> low = all ? load<T>(p) : row.load_inside(j);
+      const Vec<T> high = all ? load<T>(p + kLanes<T>) : row.load_inside(j + kLanes<T>);
       d[j] = in_pair_order<T>(even_places(low, high));
       d[j + 1] = in_pair_order<T>(odd_places(low, high));
     }
@@ -99,8 +115,15 @@ struct Tiles4x4 {
     y[3] = multiply_add<T>(broadcast<T>(kHalfRoot / 2), inner_odd,
                            multiply_add<T>(broadcast<T>(2 * kRoot), outer_odd, m[5]));
   }
-  // d[j][lane] = p[4 * lane + j]
-  static void load_columns(const T* p, Vec<T>* d) {
+  // d[j][lane] = pixel 4 * lane + j
+  static void load_columns(const TileRow<T>& row, Vec<T>* d) {
+    constexpr int64_t kRead = 4 * kLanes<T> + 4;
+    T copy[(kRead + kLanes<T> - 1) / kLanes<T> * kLanes<T>];
+    const T* p = row.pixels;
+    if (!row.has_all(kRead)) {
+      for (int64_t j = 0; j < kRead; j += kLanes<T>) store<T>(copy + j, row.load_inside(j));
+      p = copy;
+    }
     Vec<T> next[4];
     load_quads(p, 4, d);
     load_quads(p + 4, 4, next);
@@ -117,50 +140,17 @@ struct Tiles4x4 {
   }
 };
 
-// The rows of an image that a vector of tiles reads: where they lie, or, where these reach beyond
-// the image, copies with zeros around them.
+// The matrices of a vector of tiles that begin at (y, x) of a plane, `count` of which are stored.
 template <typename T, typename Tiles>
-class TileRows {
- public:
-  void find(const WinogradPlanes<const T>& image, const T* plane, int64_t y, int64_t x) {
-    const bool inside = x >= 0 && x + kRead <= image.w;
-    for (int i = 0; i < Tiles::kSide; ++i) {
-      const int64_t row = y + i;
-      if (row < 0 || row >= image.h) {
-        rows_[i] = zeros_;
-        continue;
-      }
-      const T* const from = plane + row * image.w + x;
-      if (inside) {
-        rows_[i] = from;
-      } else {
-        for (int64_t j = 0; j < kCopied; j += kLanes<T>) {
-          const Lanes<T> lanes = lanes_between<T>(-x - j, image.w - x - j);
-          store<T>(copies_[i] + j, load_lanes<T>(from + j, lanes));
-        }
-        rows_[i] = copies_[i];
-      }
-    }
-  }
-  const T* operator[](int i) const { return rows_[i]; }
-
- private:
-  static constexpr int64_t kRead = Tiles::kTile * kLanes<T> + Tiles::kTile;
-  static constexpr int64_t kCopied = (kRead + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-
-  const T* rows_[Tiles::kSide];
-  T zeros_[kCopied] = {};
-  T copies_[Tiles::kSide][kCopied];
-};
-
-template <typename T, typename Tiles>
-static inline void transform_input(const TileRows<T, Tiles>& rows, int64_t count, int64_t v_step,
-                                   T* v) {
+static inline void transform_input(const WinogradPlanes<const T>& planes, const T* plane, int64_t y,
+                                   int64_t x, int64_t count, int64_t v_step, T* v) {
   constexpr int kSide = Tiles::kSide;
   Vec<T> columns[kSide][kSide];  // column j of the tiles, their rows transformed
   for (int i = 0; i < kSide; ++i) {
-    Vec<T> pixels[kSide], transformed[kSide];
-    Tiles::load_columns(rows[i], pixels);
+    Vec<T> pixels[kSide] = {}, transformed[kSide];
+    if (y + i >= 0 && y + i < planes.h) {
+      Tiles::load_columns({plane + (y + i) * planes.w + x, -x, planes.w - x}, pixels);
+    }
     Tiles::input(pixels, transformed);
     for (int j = 0; j < kSide; ++j) columns[j][i] = transformed[j];
   }
@@ -178,17 +168,20 @@ static inline void transform_input(const TileRows<T, Tiles>& rows, int64_t count
   }
 }
 
+// What a vector writes beyond its run, the next run writes again. The last run goes on to the end
+// of the columns: what is multiplied there must not be denormal by chance, which is slow.
 template <typename T, typename Tiles>
 static void winograd_input(const WinogradPlanes<const T>& planes, const WinogradRuns& runs,
                            int64_t columns, const WinogradMatrices<T>& v) {
-  TileRows<T, Tiles> rows;
+  const WinogradRun* const last = runs.data + runs.count - 1;
   for (int64_t c = 0; c < planes.channels; ++c) {
-    for (const WinogradRun* run = runs.data; run != runs.data + runs.count; ++run) {
+    for (const WinogradRun* run = runs.data; run <= last; ++run) {
       const T* const plane = planes.data + run->offset + c * planes.h * planes.w;
-      for (int64_t tile = 0; tile < run->tiles; tile += kLanes<T>) {
-        const int64_t column = run->column + tile;
-        rows.find(planes, plane, run->y, run->x + tile * Tiles::kTile);
-        transform_input<T, Tiles>(rows, columns - column, v.step, v.data + c * v.pitch + column);
+      const int64_t end = run == last ? columns : run->column + run->tiles;
+      for (int64_t column = run->column; column < end; column += kLanes<T>) {
+        const int64_t x = run->x + (column - run->column) * Tiles::kTile;
+        transform_input<T, Tiles>(planes, plane, run->y, x, columns - column, v.step,
+                                  v.data + c * v.pitch + column);
       }
     }
   }

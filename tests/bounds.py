@@ -59,9 +59,10 @@ def bound(
     random data its root mean square is 0.7 to 2.5 times that of one running sum with the tiles of
     4 x 4 outputs at the points 0, ±sqrt(2), ±sqrt(1/2), ∞, thus at most 1.3 u·magnitude: 16 u is
     twelve times that, the room for magnitudes that vary within a tile. Tiles of 2 x 2 outputs,
-    with the points 0, ±1, ∞ whose constants are exact, have half of it. Sums of fewer than 16
-    channels vary more than that, and so do padded pixels whose windows are nearly empty:
-    `winograd_bound` is for these, and for all other data.
+    with the points 0, ±1, ∞ whose constants are exact, have half of it. Where a window lies partly
+    in the padding, its magnitude may be 4/9 of its neighbours' or less, its error is theirs: it is
+    the largest magnitude of the tile that counts. Sums of fewer than 16 channels vary more than
+    there is room for; `winograd_bound` is for these, and for all other data.
 
     Examples
     --------

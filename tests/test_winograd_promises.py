@@ -25,6 +25,7 @@ SIDES = ((2, 1), (1, 3))
 BATCHES = {
     "tiles of many images": same(13, 19, 7, 6, out_channels=21),
     "an image is several blocks": same(3, 70, 29, 30, out_channels=37),
+    "blocks of channels": same(13, 300, 7, 6, out_channels=20),
     "groups": same(5, 24, 11, 12, out_channels=30, groups=3),
     "padded": make_case((4, 17, 9, 20), (18, 17, 3, 3), padding=SIDES),
 }

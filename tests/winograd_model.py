@@ -79,6 +79,16 @@ def magnitude(x: Any, weight: Any, padding: Sides, tile: int, groups: int = 1) -
     return winograd(*operands, padding, groups, matrices)
 
 
+def largest_of_tiles(values: Any, tile: int) -> Any:
+    """Return for each output the largest value of its tile."""
+    height, width = values.shape[2:]
+    padded = pad(values, ((0, -height % tile), (0, -width % tile)))
+    batch, channels, rows, columns = padded.shape
+    tiles = padded.reshape(batch, channels, rows // tile, tile, columns // tile, tile)
+    largest = tiles.max((3, 5)).repeat(tile, 2).repeat(tile, 3)
+    return largest[:, :, :height, :width]
+
+
 def transposed(weight: Any, padding: Sides, groups: int) -> tuple[Any, Sides]:
     """Return the filters and the padding of the convolution that takes dy to dx."""
     filters = [part.swapaxes(0, 1)[:, :, ::-1, ::-1] for part in np.split(weight, groups)]

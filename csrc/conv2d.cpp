@@ -25,12 +25,14 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
   const int64_t outputs = transposed ? p.group_in_channels() : p.group_out_channels();
   const int64_t channels = transposed ? p.group_out_channels() : p.group_in_channels();
   if (outputs == 0 || channels == 0) return false;
-  // 1x1 taps of whole planes are read where they lie.
+  const bool of_weights = pass == Pass::kBackwardWeights;
   const int64_t pairs = outputs * channels;
-  if (p.taps() == 1) return pairs <= (pass == Pass::kBackwardWeights ? 16 : 1);
-  constexpr int64_t kNarrow = 8;  // rows of fewer columns leave lanes idle
+  // 1x1 taps of whole planes are read where they lie; a single plane is no product.
+  if (p.taps() == 1) return of_weights ? pairs <= 16 : channels == 1 && outputs <= 8;
+  // Rows of few columns leave lanes idle, which counts where several channels are added.
+  const int64_t narrow = of_weights ? 12 : 8;
   const int64_t columns = transposed ? p.in_w : p.out_w;
-  return outputs <= (columns < kNarrow ? 4 : 8) && pairs <= 320;
+  return outputs <= (columns < narrow && channels > 1 ? 4 : 8) && pairs <= 320;
 }
 
 }  // namespace

@@ -139,6 +139,16 @@ def test_rows_wider_than_a_block(isa: str, channels: int) -> None:
             assert_all_passes_are_right(case, width, None)
 
 
+@pytest.mark.parametrize(
+    ("kernel", "size"), [(5, (30, 3000)), (5, (2673, 15)), (3, (7414, 15)), (3, (30, 7000))]
+)
+def test_rows_of_a_second_call(isa: str, kernel: int, size: tuple[int, int]) -> None:
+    """Large planes are cut; what is left is a whole number of the highest tiles."""
+    half = kernel // 2
+    case = window_case(size, kernel, padding=((half, half), (half, half)), groups=1)
+    assert_all_passes_are_right(case, kernel, None)
+
+
 def test_more_planes_than_come_at_a_time(isa: str) -> None:
     for kernel in (2, 3):
         case = window_case((4, 5), kernel, groups=200, batch=3)

@@ -6,48 +6,16 @@
 #include "implicit_gemm.h"
 #include "isa.h"
 #include "parallel.h"
+#include "plan.h"
 #include "winograd.h"
 
 namespace convolt {
 namespace {
 
-// Whether the row kernels beat the GEMM, as measured with 2 to 32 channels in a group on AVX2 and
-// AVX-512, in float32 and float64. The GEMM packs each pixel once for every tap, which a few
-// outputs do not pay for; the row kernels keep all channels of a group in cache, and sums in
-// registers.
-bool suits_rows(const Conv2dProblem& p, Pass pass) {
-  constexpr int64_t kMostReach = 256;  // of a dilated kernel beyond its first tap
-  if ((p.kernel_h - 1) * p.window.dilation_h >= kMostReach ||
-      (p.kernel_w - 1) * p.window.dilation_w >= kMostReach) {
-    return false;
-  }
-  const bool transposed = pass == Pass::kBackwardData;
-  const int64_t outputs = transposed ? p.group_in_channels() : p.group_out_channels();
-  const int64_t channels = transposed ? p.group_out_channels() : p.group_in_channels();
-  if (outputs == 0 || channels == 0) return false;
-  const bool of_weights = pass == Pass::kBackwardWeights;
-  const int64_t pairs = outputs * channels;
-  // 1x1 taps of whole planes are read where they lie; a single plane is no product.
-  if (p.taps() == 1) return of_weights ? pairs <= 16 : channels == 1 && outputs <= 8;
-  // Rows of few columns leave lanes idle, which counts where several channels are added.
-  const int64_t narrow = of_weights ? 12 : 8;
-  const int64_t columns = transposed ? p.in_w : p.out_w;
-  return outputs <= (columns < narrow && channels > 1 ? 4 : 8) && pairs <= 320;
-}
-
-}  // namespace
-
-Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked) {
-  if (asked != Algorithm::kAuto) return asked;
-  return suits_rows(problem, pass) ? Algorithm::kDepthwise : Algorithm::kGemm;
-}
-
-namespace {
-
 template <typename T>
 void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
              const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y) {
-  switch (plan(problem, Pass::kForward, algorithm)) {
+  switch (plan<T>(problem, Pass::kForward, algorithm, prepared != nullptr)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
       return gemm_forward(problem, x, weight, prepared, bias, relu, y);
@@ -55,7 +23,7 @@ void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, cons
       return depthwise_forward(problem, x, weight, bias, relu, y);
     case Algorithm::kWinograd2x2:
       return winograd_forward(problem, 2, x, weight, prepared, bias, relu, y);
-    case Algorithm::kWinograd:
+    case Algorithm::kWinograd:  // never: plan() makes it one of these two
     case Algorithm::kWinograd4x4:
       return winograd_forward(problem, 4, x, weight, prepared, bias, relu, y);
   }
@@ -78,7 +46,7 @@ void conv2d_forward(const Conv2dProblem& problem, Algorithm algorithm, const T* 
 template <typename T>
 void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
                           const T* weight, const T* bias, T* dx) {
-  switch (plan(problem, Pass::kBackwardData, algorithm)) {
+  switch (plan<T>(problem, Pass::kBackwardData, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
       return gemm_backward_data(problem, dy, weight, bias, dx);
@@ -95,7 +63,7 @@ void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, con
 template <typename T>
 void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
                              const T* x, T* dweight) {
-  switch (plan(problem, Pass::kBackwardWeights, algorithm)) {
+  switch (plan<T>(problem, Pass::kBackwardWeights, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
     case Algorithm::kWinograd:

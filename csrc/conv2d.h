@@ -1,4 +1,4 @@
-// The three passes of a convolution, and the choice of an algorithm for each.
+// The three passes of a convolution.
 #pragma once
 
 #include "algorithm.h"
@@ -6,12 +6,6 @@
 #include "prepared_weight.h"
 
 namespace convolt {
-
-enum class Pass { kForward, kBackwardData, kBackwardWeights };
-
-// The algorithm that runs: the one asked for, or for kAuto the fastest for this problem. Winograd
-// is asked for where it applies only.
-Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked);
 
 // y = conv(x, weight) + bias, then max(y, 0) if relu. bias may be null.
 template <typename T>

@@ -1,0 +1,92 @@
+#include "winograd_cost.h"
+
+namespace convolt {
+namespace {
+
+// A convolution seen from its output: of the forward pass, or of the gradient of x.
+struct Layer {
+  int64_t batch, groups, rows, channels, h, w;
+  bool transposed;
+
+  Layer(const Conv2dProblem& p, Pass pass)
+      : batch(p.batch), groups(p.groups), transposed(pass == Pass::kBackwardData) {
+    rows = transposed ? p.group_in_channels() : p.group_out_channels();
+    channels = transposed ? p.group_out_channels() : p.group_in_channels();
+    h = transposed ? p.in_h : p.out_h;
+    w = transposed ? p.in_w : p.out_w;
+  }
+};
+
+// All costs are cycles of a core with two vector multiply-adds in each. The factors were fitted to
+// the times of 627 problems on AVX2 and as many on AVX-512 (benchmarks/algorithms.py, from 16
+// channels on), new and prepared weights, forward and backward_data; over all of them the choice
+// costs 0.7 % of the time of the best algorithm in the mean, more than 10 % in 31, more than 20 %
+// in 3.
+double product_cycles(const Layer& layer, int64_t depth, int64_t columns, const ProductTile& tile) {
+  return static_cast<double>(round_up(layer.rows, tile.mr)) * static_cast<double>(depth) *
+         static_cast<double>(ceil_div(columns, tile.lanes)) / 2;
+}
+
+double gemm_cycles(const Layer& layer, bool prepared, const ProductTile& tile) {
+  constexpr double kPacking = 4.3;  // of a vector of pixels, for each tap
+  constexpr double kWeights = 1.9, kFlippedWeights = 12;
+  const int64_t depth = 9 * layer.channels, pixels = layer.batch * layer.h * layer.w;
+  const double vectors = static_cast<double>(depth) / static_cast<double>(tile.lanes);
+  double cycles = product_cycles(layer, depth, pixels, tile);
+  cycles += kPacking * vectors * static_cast<double>(pixels);
+  if (!prepared) {
+    cycles +=
+        (layer.transposed ? kFlippedWeights : kWeights) * vectors * static_cast<double>(layer.rows);
+  }
+  return cycles * static_cast<double>(layer.groups);
+}
+
+// The transforms are of vectors of tiles in a row of tiles, or of filters.
+struct WinogradFactors {
+  int64_t tile;
+  double products, prepared_products;  // against those of the GEMM, whose sums are longer
+  double input, output, filter;
+};
+constexpr WinogradFactors kFactors2x2 = {2, 1.22, 1.12, 37, 17, 90};
+constexpr WinogradFactors kFactors4x4 = {4, 1.42, 1.27, 170, 107, 120};
+
+double winograd_cycles(const Layer& layer, bool prepared, const ProductTile& product,
+                       const WinogradFactors& factors) {
+  constexpr double kStart = 3500;
+  constexpr double kFilterLoad = 0.9;  // from memory; flipped filters lie scattered
+  const int64_t tile = factors.tile, elements = (tile + 2) * (tile + 2);
+  const int64_t tiles_h = ceil_div(layer.h, tile), tiles_w = ceil_div(layer.w, tile);
+  const int64_t vectors = layer.batch * tiles_h * ceil_div(tiles_w, product.lanes);
+  const int64_t filters = layer.rows * layer.channels;
+  double cycles =
+      (prepared ? factors.prepared_products : factors.products) *
+      product_cycles(layer, elements * layer.channels, layer.batch * tiles_h * tiles_w, product);
+  cycles += static_cast<double>(vectors) * (factors.input * static_cast<double>(layer.channels) +
+                                            factors.output * static_cast<double>(layer.rows));
+  if (!prepared) {
+    cycles += static_cast<double>(filters) * (factors.filter / static_cast<double>(product.lanes) +
+                                              (layer.transposed ? 2 * kFilterLoad : kFilterLoad));
+  }
+  return (cycles + kStart) * static_cast<double>(layer.groups);
+}
+
+}  // namespace
+
+int64_t fewest_products(const Conv2dProblem& problem, Pass pass) {
+  const Layer layer(problem, pass);
+  const int64_t small = 16 * ceil_div(layer.h, 2) * ceil_div(layer.w, 2);
+  const int64_t large = 36 * ceil_div(layer.h, 4) * ceil_div(layer.w, 4);
+  return small <= large ? 2 : 4;
+}
+
+Algorithm cheapest_3x3(const Conv2dProblem& problem, Pass pass, bool prepared,
+                       const ProductTile& product) {
+  const Layer layer(problem, pass);
+  const double small = winograd_cycles(layer, prepared, product, kFactors2x2);
+  const double large = winograd_cycles(layer, prepared, product, kFactors4x4);
+  const double gemm = gemm_cycles(layer, prepared, product);
+  if (gemm <= small && gemm <= large) return Algorithm::kGemm;
+  return small <= large ? Algorithm::kWinograd2x2 : Algorithm::kWinograd4x4;
+}
+
+}  // namespace convolt

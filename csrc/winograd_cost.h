@@ -1,0 +1,22 @@
+// What Winograd's convolution costs, and what it saves.
+#pragma once
+
+#include "algorithm.h"
+#include "plan.h"
+
+namespace convolt {
+
+// The side of the tile with which an image takes fewer products, 2 or 4; 2 where they are as many,
+// since its rounding errors are smaller. It depends on the size of the image alone.
+int64_t fewest_products(const Conv2dProblem& problem, Pass pass);
+
+// What decides over the cost of a product.
+struct ProductTile {
+  int64_t mr, lanes;
+};
+
+// kGemm, kWinograd2x2 or kWinograd4x4: the one that a model of their costs expects to be fastest.
+Algorithm cheapest_3x3(const Conv2dProblem& problem, Pass pass, bool prepared,
+                       const ProductTile& product);
+
+}  // namespace convolt

@@ -234,7 +234,7 @@ static inline void transform_filters(const WinogradFilters<T>& filters, int64_t 
     T* const to = u.data + row * u.pitch + c;
     const int64_t left = filters.channels - c;
     for (int lane = 0; lane < kLanes<T>; ++lane) {
-      __builtin_prefetch(from + (end - begin + lane) * step);
+      __builtin_prefetch(from + (end - begin + lane) * step, 0, 2);
     }
     if (left >= kLanes<T>) {
       transform_filter<T, Tiles>(from, step, filters.flipped, u.step, to);

@@ -26,7 +26,7 @@ WIDTHS = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 64, 65]
 DEEP_CHANNELS = [28, 29, 57, 65]
 
 # Of a group, on both sides; with fewer the transforms do not pay.
-LEAST_WINOGRAD_CHANNELS = 16
+LEAST_WINOGRAD_CHANNELS = 8
 
 MAX_MACS = 2**18
 EXACT_LIMIT = 2**24

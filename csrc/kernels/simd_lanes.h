@@ -277,30 +277,36 @@ static inline V last_interleaved(V even, V odd) {
 // d[j][lane] = p[lane * step + j] for j < 4: four elements each from as many places as lanes.
 template <typename T>
 static inline void load_quads(const T* p, int64_t step, Vec<T>* d) {
-  for (int lane = 0; lane < kLanes<T>; ++lane) {
-    for (int j = 0; j < 4; ++j) d[j][lane] = p[lane * step + j];
+  for (int j = 0; j < 4; ++j) {
+    Vec<T> elements{};
+    for (int lane = 0; lane < kLanes<T>; ++lane) elements[lane] = p[lane * step + j];
+    d[j] = elements;
   }
 }
 
 // Transposed in each 128 bits; row k has those of lane k, k + 4, ..
 #if defined(__AVX512F__)
+// All lanes chosen: without a mask, gcc 12 warns of what its own header leaves uninitialized.
 static inline void load_quads(const float* p, int64_t step, Vec<float>* d) {
+  constexpr __mmask16 kAll = 0xffff;
+  constexpr __mmask8 kAllPairs = 0xff;
   __m512 rows[4];
   for (int k = 0; k < 4; ++k) {
     const float* const row = p + k * step;
     rows[k] = _mm512_castps128_ps512(_mm_loadu_ps(row));
-    rows[k] = _mm512_insertf32x4(rows[k], _mm_loadu_ps(row + 4 * step), 1);
-    rows[k] = _mm512_insertf32x4(rows[k], _mm_loadu_ps(row + 8 * step), 2);
-    rows[k] = _mm512_insertf32x4(rows[k], _mm_loadu_ps(row + 12 * step), 3);
+    rows[k] = _mm512_maskz_insertf32x4(kAll, rows[k], _mm_loadu_ps(row + 4 * step), 1);
+    rows[k] = _mm512_maskz_insertf32x4(kAll, rows[k], _mm_loadu_ps(row + 8 * step), 2);
+    rows[k] = _mm512_maskz_insertf32x4(kAll, rows[k], _mm_loadu_ps(row + 12 * step), 3);
   }
-  const __m512d low01 = _mm512_castps_pd(_mm512_unpacklo_ps(rows[0], rows[1]));
-  const __m512d low23 = _mm512_castps_pd(_mm512_unpacklo_ps(rows[2], rows[3]));
-  const __m512d high01 = _mm512_castps_pd(_mm512_unpackhi_ps(rows[0], rows[1]));
-  const __m512d high23 = _mm512_castps_pd(_mm512_unpackhi_ps(rows[2], rows[3]));
-  d[0] = (Vec<float>)_mm512_unpacklo_pd(low01, low23);
-  d[1] = (Vec<float>)_mm512_unpackhi_pd(low01, low23);
-  d[2] = (Vec<float>)_mm512_unpacklo_pd(high01, high23);
-  d[3] = (Vec<float>)_mm512_unpackhi_pd(high01, high23);
+  __m512d pairs[4];  // low and high halves of rows 0 and 1, then of rows 2 and 3
+  for (int k = 0; k < 4; k += 2) {
+    pairs[k] = _mm512_castps_pd(_mm512_maskz_unpacklo_ps(kAll, rows[k], rows[k + 1]));
+    pairs[k + 1] = _mm512_castps_pd(_mm512_maskz_unpackhi_ps(kAll, rows[k], rows[k + 1]));
+  }
+  d[0] = (Vec<float>)_mm512_maskz_unpacklo_pd(kAllPairs, pairs[0], pairs[2]);
+  d[1] = (Vec<float>)_mm512_maskz_unpackhi_pd(kAllPairs, pairs[0], pairs[2]);
+  d[2] = (Vec<float>)_mm512_maskz_unpacklo_pd(kAllPairs, pairs[1], pairs[3]);
+  d[3] = (Vec<float>)_mm512_maskz_unpackhi_pd(kAllPairs, pairs[1], pairs[3]);
 }
 #elif defined(__AVX2__)
 static inline void load_quads(const float* p, int64_t step, Vec<float>* d) {

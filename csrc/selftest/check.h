@@ -48,13 +48,14 @@ class Report {
   // Element by element, NaN like NaN.
   template <typename T>
   void expect_equal(const T* got, const std::vector<T>& expected, const char* what) {
-    std::size_t i = 0;
-    while (i < expected.size() && same(got[i], expected[i])) ++i;
-    expect(i == expected.size(), i == expected.size()
-                                     ? what
-                                     : std::string(what) + "[" + std::to_string(i) + "] is " +
-                                           std::to_string(got[i]) + ", expected " +
-                                           std::to_string(expected[i]));
+    expect_all(got, expected, what, [](T a, T b) { return same(a, b); });
+  }
+
+  // Whether each element is as far from the expected one as `tolerance`, or less.
+  template <typename T>
+  void expect_close(const T* got, const std::vector<T>& expected, T tolerance, const char* what) {
+    expect_all(got, expected, what,
+               [tolerance](T a, T b) { return same(a, b) || std::fabs(a - b) <= tolerance; });
   }
 
   int64_t checks() const { return checks_; }
@@ -64,6 +65,17 @@ class Report {
   template <typename T>
   static bool same(T a, T b) {
     return a == b || (a != a && b != b);
+  }
+
+  template <typename T, typename Match>
+  void expect_all(const T* got, const std::vector<T>& expected, const char* what, Match&& match) {
+    std::size_t i = 0;
+    while (i < expected.size() && match(got[i], expected[i])) ++i;
+    expect(i == expected.size(), i == expected.size()
+                                     ? what
+                                     : std::string(what) + "[" + std::to_string(i) + "] is " +
+                                           std::to_string(got[i]) + ", expected " +
+                                           std::to_string(expected[i]));
   }
 
   std::string section_;

@@ -4,6 +4,7 @@
 #include "check.h"
 #include "conv2d.h"
 #include "im2col.h"
+#include "plan.h"
 
 namespace convolt::selftest {
 
@@ -38,6 +39,11 @@ inline const std::vector<ConvCase> kConvCases = {
     {{1, 1, 3, 600}, {2, 1, 1, 3}, window(1, 1, {0, 0, 1, 1}, 1, 1), 1},
     {{2, 16, 24, 24}, {17, 16, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
     {{0, 2, 4, 4}, {3, 2, 3, 3}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
+    // Winograd: rows of tiles that end within vectors, images and channels likewise; no padding and
+    // more than the kernel reaches; tiles beyond a strip.
+    {{3, 20, 13, 27}, {23, 20, 3, 3}, window(1, 1, {0, 1, 2, 0}, 1, 1), 1},
+    {{1, 9, 4, 150}, {7, 9, 3, 3}, window(1, 1, {4, 3, 0, 5}, 1, 1), 1},
+    {{2, 8, 60, 62}, {4, 4, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 2},
     // Few columns, with and without stride; tall blocks of A; planes read where they lie; and
     // gradients whose phases are joined.
     {{1, 133, 1, 5}, {135, 133, 1, 2}, window(1, 1, {0, 0, 0, 1}, 1, 1), 1},
@@ -83,6 +89,24 @@ std::vector<T> channel_planes(const Shape4& shape, const T* bias) {
   return planes;
 }
 
+inline std::vector<Algorithm> algorithms_for(const Conv2dProblem& p) {
+  std::vector<Algorithm> algorithms = {Algorithm::kAuto, Algorithm::kGemm};
+  if (winograd_applies(p.kernel_h, p.kernel_w, p.window)) {
+    algorithms.insert(algorithms.end(), {Algorithm::kWinograd2x2, Algorithm::kWinograd4x4});
+  }
+  return algorithms;
+}
+
+// Sums of small integers are exact, but Winograd's transforms round. The sums are 9 n products of
+// at most 9, and a wrong one is wrong by 1 at least.
+template <typename T>
+T tolerance(const Conv2dProblem& p, Pass pass, Algorithm algorithm) {
+  const Algorithm chosen = plan<T>(p, pass, algorithm);
+  if (chosen != Algorithm::kWinograd2x2 && chosen != Algorithm::kWinograd4x4) return 0;
+  const int64_t n = std::max(p.group_in_channels(), p.group_out_channels());
+  return 16 * 81 * static_cast<T>(n) * std::numeric_limits<T>::epsilon();
+}
+
 template <typename T>
 void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard, Random& random) {
   const Shape4 x_shape = p.input_shape(), y_shape = p.output_shape();
@@ -109,17 +133,19 @@ void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard,
   }
 
   const PreparedWeight<T> prepared(weight.data(), elements(weight_shape));
-  for (const Algorithm algorithm : {Algorithm::kAuto, Algorithm::kGemm}) {
+  for (const Algorithm algorithm : algorithms_for(p)) {
+    const T y_tolerance = tolerance<T>(p, Pass::kForward, algorithm);
+    const T dx_tolerance = tolerance<T>(p, Pass::kBackwardData, algorithm);
     for (Guarded<T>* const array : {&y, &dx, &dweight}) {
       std::fill(array->begin(), array->end(), kNan<T>);
     }
     conv2d_forward(p, algorithm, x.data(), weight.data(), bias.data(), true, y.data());
-    report.expect_equal(y.data(), expected_y, "y");
+    report.expect_close(y.data(), expected_y, y_tolerance, "y");
     std::fill(y.begin(), y.end(), kNan<T>);
     conv2d_forward(p, algorithm, x.data(), prepared, bias.data(), true, y.data());
-    report.expect_equal(y.data(), expected_y, "y of a prepared weight");
+    report.expect_close(y.data(), expected_y, y_tolerance, "y of a prepared weight");
     conv2d_backward_data(p, algorithm, dy.data(), weight.data(), x_bias.data(), dx.data());
-    report.expect_equal(dx.data(), expected_dx, "dx");
+    report.expect_close(dx.data(), expected_dx, dx_tolerance, "dx");
     conv2d_backward_weights(p, algorithm, dy.data(), x.data(), dweight.data());
     report.expect_equal(dweight.data(), expected_dweight, "dweight");
   }

@@ -12,13 +12,28 @@
 namespace convolt {
 namespace {
 
+// A window that sees all of the image, and no padding, is a plain product: its taps are channels of
+// an image of one pixel, in the same order. That saves the gradients from looking at each tap
+// alone.
+Conv2dProblem without_window(const Conv2dProblem& p) {
+  const WindowParams& w = p.window;
+  const bool is_whole = p.kernel_h == p.in_h && p.kernel_w == p.in_w &&
+                        w.pad_top + w.pad_bottom + w.pad_left + w.pad_right == 0;
+  if (!is_whole) return p;
+  Conv2dProblem product = p;
+  product.in_channels *= p.taps();
+  product.in_h = product.in_w = product.kernel_h = product.kernel_w = 1;
+  product.window = WindowParams();
+  return product;
+}
+
 template <typename T>
 void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
              const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y) {
   switch (plan<T>(problem, Pass::kForward, algorithm, prepared != nullptr)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      return gemm_forward(problem, x, weight, prepared, bias, relu, y);
+      return gemm_forward(without_window(problem), x, weight, prepared, bias, relu, y);
     case Algorithm::kDepthwise:
       return depthwise_forward(problem, x, weight, bias, relu, y);
     case Algorithm::kWinograd2x2:
@@ -49,7 +64,9 @@ void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, con
   switch (plan<T>(problem, Pass::kBackwardData, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      return gemm_backward_data(problem, dy, weight, bias, dx);
+      // With a bias it is a transposed convolution, whose bias is that of a channel.
+      return gemm_backward_data(bias == nullptr ? without_window(problem) : problem, dy, weight,
+                                bias, dx);
     case Algorithm::kDepthwise:
       return depthwise_backward_data(problem, dy, weight, bias, dx);
     case Algorithm::kWinograd2x2:
@@ -69,7 +86,7 @@ void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, 
     case Algorithm::kWinograd:
     case Algorithm::kWinograd2x2:
     case Algorithm::kWinograd4x4:
-      return gemm_backward_weights(problem, dy, x, dweight);
+      return gemm_backward_weights(without_window(problem), dy, x, dweight);
     case Algorithm::kDepthwise:
       return depthwise_backward_weights(problem, dy, x, dweight);
   }

@@ -106,6 +106,18 @@ JOINED = {
     ),
 }
 
+# The window sees the whole image: products without a window. The last ones nearly do.
+WHOLE_IMAGES = {
+    "whole image": make_case((3, 9, 5, 4), (15, 9, 5, 4)),
+    "whole image, stride": make_case((2, 9, 3, 5), (15, 9, 3, 5), stride=(2, 3)),
+    "whole image in groups": make_case((2, 18, 3, 4), (30, 9, 3, 4), groups=2),
+    "whole image in one column": make_case((40, 10, 6, 1), (9, 10, 6, 1)),
+    "whole image and a row": make_case((2, 9, 3, 4), (15, 9, 3, 4), padding=((0, 1), (0, 0))),
+    "whole image and a column": make_case((2, 9, 3, 4), (15, 9, 3, 4), padding=((0, 0), (0, 1))),
+    "whole rows": make_case((2, 9, 5, 4), (15, 9, 3, 4)),
+    "whole columns": make_case((2, 9, 3, 5), (15, 9, 3, 4)),
+}
+
 # dweight: dy in place or packed, planes of x as they lie, chunks of pixels that straddle images.
 REDUCTIONS = {
     "chunks of whole rows": make_case((1, 11, 22, 22), (13, 11, 3, 3)),
@@ -128,7 +140,10 @@ REDUCTIONS = {
     "chunks of few pixels": make_case((2, 30, 7, 7), (20, 30, 3, 3), padding=ONE),
 }
 
-GEMM_CASES: dict[str, Conv2dCase] = {**NARROW, **WEIGHTS, **PLANES, **JOINED, **REDUCTIONS}
+GEMM_CASES: dict[str, Conv2dCase] = {
+    **{**NARROW, **WEIGHTS, **PLANES},
+    **{**JOINED, **WHOLE_IMAGES, **REDUCTIONS},
+}
 
 # Enough work for two to seven threads in each pass, and fewer tasks than threads in some.
 SHARED: dict[str, Conv2dCase] = {

@@ -78,6 +78,15 @@ def test_images_of_many_sizes() -> None:
         assert_same_bits(prepared(x), functional.conv2d(x, weight, bias, padding=1))
 
 
+def test_an_image_of_the_size_of_the_filters() -> None:
+    """It is a product without a window; the panels are those that other images want."""
+    weight, bias = normal(4, (37, 5, 3, 4), (37,))
+    prepared = functional.PreparedConv2d(weight, bias)
+    for size in ((3, 4), (4, 4), (3, 4), (30, 20)):
+        (x,) = normal(1, (2, 5, *size))
+        assert_same_bits(prepared(x), functional.conv2d(x, weight, bias))
+
+
 @NAMED
 def test_instruction_sets_in_turn(algorithm: str) -> None:
     x, weight = normal(5, (1, 16, 12, 12), (40, 16, 3, 3))

@@ -91,20 +91,13 @@ template <typename T, int Kernel, int Stride, int Rows>
 }
 
 // The same for tiles of any of the heights that row_tiles() takes.
-template <typename T, int Kernel, int Stride>
+template <typename T, int Kernel, int Stride, int Rows = kTallRows<T>>
 static void dot_tiles(const DotPlane<T, Kernel, Stride>& plane, int64_t height, int64_t row,
                       int64_t tiles) {
-  switch (height) {
-    case 1:
-      return dot_rows<T, Kernel, Stride, 1>(plane, row, tiles);
-    case 2:
-      return dot_rows<T, Kernel, Stride, 2>(plane, row, tiles);
-    case 3:
-      return dot_rows<T, Kernel, Stride, 3>(plane, row, tiles);
-    case kMostRows:
-      return dot_rows<T, Kernel, Stride, kMostRows>(plane, row, tiles);
-    default:
-      return dot_rows<T, Kernel, Stride, kTallRows>(plane, row, tiles);
+  if (height == Rows) {
+    dot_rows<T, Kernel, Stride, Rows>(plane, row, tiles);
+  } else if constexpr (Rows > 1) {
+    dot_tiles<T, Kernel, Stride, lower_tile<T>(Rows)>(plane, height, row, tiles);
   }
 }
 
@@ -112,9 +105,9 @@ template <typename T, int Kernel, int Stride>
 static void dot_planes(const PlaneWindow<T>& w, const T* dy, T* totals) {
   // Where sums, rows of dy and a row of the image are more than there are registers, tall tiles
   // gain up to 1.3 while a row of dy is a line at most, and lose up to 12 % when it is more.
-  const bool tall =
-      Kernel * Kernel + kTallRows < kRegisters || w.out_w * static_cast<int64_t>(sizeof(T)) <= 64;
-  const RowTiles tiles = row_tiles(w.row_begin, w.row_end, tall);
+  const bool tall = Kernel * Kernel + kTallRows<T> < kRegisters ||
+                    w.out_w * static_cast<int64_t>(sizeof(T)) <= 64;
+  const RowTiles tiles = row_tiles<T>(w.row_begin, w.row_end, tall);
   const int64_t rest = w.out_w % kLanes<T>;
   DotPlane<T, Kernel, Stride> plane = {
       w,

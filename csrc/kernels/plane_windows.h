@@ -89,18 +89,31 @@ struct ImageRows {
 // Tiles of kTallRows have some of them in memory, which costs less than it saves: the maps of most
 // networks have 7, 14, 28 .. rows, all whole tiles, and each loaded row serves more sums. Small
 // maps gain 1.1 to 1.25; wide ones, where memory decides, lose up to 5 % by so many rows at once.
-constexpr int kMostRows = 4;
-constexpr int kTallRows = 7;
+// The code of every height is large: the baseline and doubles have low tiles only.
+template <typename T>
+constexpr bool kHasHighTiles = (kVectorBytes > 16 || kRegisters == 32) && sizeof(T) == 4;
+template <typename T>
+constexpr int kMostRows = kHasHighTiles<T> ? 4 : 2;
+template <typename T>
+constexpr int kTallRows = kHasHighTiles<T> ? 7 : 2;
+
+// Of the heights that row_tiles() takes, the one below.
+template <typename T>
+static constexpr int lower_tile(int rows) {
+  return rows > kMostRows<T> ? kMostRows<T> : rows - 1;
+}
 
 // Rows in as few tiles as can be: `high` of height + 1 rows, then `low` of height rows.
 struct RowTiles {
   int64_t height, high, low_begin, low;
 };
 
+template <typename T>
 static inline RowTiles row_tiles(int64_t begin, int64_t end, bool tall) {
   const int64_t rows = end - begin;
-  if (tall && rows % kTallRows == 0) return {kTallRows, 0, begin, rows / kTallRows};
-  const int64_t tiles = (rows + kMostRows - 1) / kMostRows;
+  constexpr int kTall = kTallRows<T>;
+  if (tall && rows % kTall == 0) return {kTall, 0, begin, rows / kTall};
+  const int64_t tiles = (rows + kMostRows<T> - 1) / kMostRows<T>;
   const int64_t height = rows / tiles, high = rows % tiles;
   return {height, high, begin + high * (height + 1), tiles - high};
 }
@@ -197,20 +210,13 @@ template <typename T, int Kernel, int Stride, int Rows>
 }
 
 // The same for tiles of any of the heights that row_tiles() takes.
-template <typename T, int Kernel, int Stride>
+template <typename T, int Kernel, int Stride, int Rows = kTallRows<T>>
 static void window_tiles(const WindowPlane<T, Kernel, Stride>& plane, int64_t height, int64_t row,
                          int64_t tiles) {
-  switch (height) {
-    case 1:
-      return window_rows<T, Kernel, Stride, 1>(plane, row, tiles);
-    case 2:
-      return window_rows<T, Kernel, Stride, 2>(plane, row, tiles);
-    case 3:
-      return window_rows<T, Kernel, Stride, 3>(plane, row, tiles);
-    case kMostRows:
-      return window_rows<T, Kernel, Stride, kMostRows>(plane, row, tiles);
-    default:
-      return window_rows<T, Kernel, Stride, kTallRows>(plane, row, tiles);
+  if (height == Rows) {
+    window_rows<T, Kernel, Stride, Rows>(plane, row, tiles);
+  } else if constexpr (Rows > 1) {
+    window_tiles<T, Kernel, Stride, lower_tile<T>(Rows)>(plane, height, row, tiles);
   }
 }
 
@@ -219,7 +225,7 @@ static void window_planes(const PlaneWindow<T>& w, const T* weight, T* y,
                           const Epilogue<T>& epilogue) {
   // A row of 5 x 5 windows is that much arithmetic that memory does not decide.
   const bool tall = is_small(w) || (Kernel == 5 && Stride == 1);
-  const RowTiles tiles = row_tiles(w.row_begin, w.row_end, tall);
+  const RowTiles tiles = row_tiles<T>(w.row_begin, w.row_end, tall);
   const bool whole = w.row_begin == 0 && w.row_end == w.out_h;
   const int64_t last = w.out_w > kLanes<T> ? w.out_w - kLanes<T> : 0;
   const int64_t plane_size = w.out_h * w.out_w;

@@ -17,12 +17,14 @@ from convolt._padding import SIZED_PADDING, integer
 class PreparedConv2d:
     """A convolution with one weight for many calls: :func:`conv2d` for inference.
 
-    ``PreparedConv2d(weight, bias, ...)(x)`` is ``conv2d(x, weight, bias, ...)``. The weight is
-    packed for the kernels at the first call instead of at each one, which pays most where images
-    are small and filters are many.
+    ``PreparedConv2d(weight, bias, ...)(x)`` is ``conv2d(x, weight, bias, ...)``, to the bit if the
+    algorithm is named: "auto" may choose another one where the weight is prepared. The weight is
+    packed or transformed for the kernels at the first call instead of at each one, which pays most
+    where images are small and filters are many.
 
     It keeps copies of `weight` and `bias`: what is written into these arrays later has no effect.
-    Calls from several threads at once are safe.
+    Winograd's transformed filters take up to four times the memory of the weight. Calls from
+    several threads at once are safe.
 
     Parameters
     ----------

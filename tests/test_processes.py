@@ -142,6 +142,7 @@ def many_products() -> tuple[Any, Any]:
 
 def interrupt_a_call() -> None:
     """Ctrl-C, pressed when the result begins to appear, ends the call long before its end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     convolt.set_isa(slowest_isa())
     convolt.set_num_threads(1)
     x, weight = many_products()

@@ -18,10 +18,9 @@ struct Layer {
 };
 
 // All costs are cycles of a core with two vector multiply-adds in each. The factors were fitted to
-// the times of 627 problems on AVX2 and as many on AVX-512 (benchmarks/algorithms.py, from 16
-// channels on), new and prepared weights, forward and backward_data; over all of them the choice
-// costs 0.7 % of the time of the best algorithm in the mean, more than 10 % in 31, more than 20 %
-// in 3.
+// the times of benchmarks/algorithms.py from 16 channels on, on AVX2 and AVX-512. On its 675
+// problems the choice costs 0.6 and 1.1 % of the time of the best algorithm in the mean, more than
+// 10 % in 25 and 31 of them: most with 8 channels, or the gradient of 512 at 7 x 7 and below.
 double product_cycles(const Layer& layer, int64_t depth, int64_t columns, const ProductTile& tile) {
   return static_cast<double>(round_up(layer.rows, tile.mr)) * static_cast<double>(depth) *
          static_cast<double>(ceil_div(columns, tile.lanes)) / 2;

@@ -11,6 +11,7 @@ import pytest
 import convolt
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60)
+hypothesis.settings.register_profile("sanitizers", derandomize=True, deadline=None, max_examples=25)
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

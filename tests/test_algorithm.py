@@ -43,8 +43,7 @@ def forward(x: Any, weight: Any, backend: Any = functional, **keywords: Any) -> 
 
 
 def backward(x: Any, weight: Any, backend: Any = functional, **keywords: Any) -> Any:
-    window = {name: value for name, value in keywords.items() if name != "algorithm"}
-    dy = functional.conv2d(x, weight, algorithm="gemm", **window)
+    dy = functional.conv2d(x, weight, **{**keywords, "algorithm": "gemm"})
     return backend.conv2d_backward(dy, x, weight, **keywords)
 
 
@@ -53,8 +52,7 @@ def transposed(x: Any, weight: Any, backend: Any = functional, **keywords: Any) 
 
 
 def transposed_backward(x: Any, weight: Any, backend: Any = functional, **keywords: Any) -> Any:
-    window = {name: value for name, value in keywords.items() if name != "algorithm"}
-    dy = functional.conv_transpose2d(x, weight, algorithm="gemm", **window)
+    dy = functional.conv_transpose2d(x, weight, **{**keywords, "algorithm": "gemm"})
     return backend.conv_transpose2d_backward(dy, x, weight, **keywords)
 
 

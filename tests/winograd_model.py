@@ -10,6 +10,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 import bounds
+import winograd_accuracy
 from conv2d_cases import make_case, normal
 from strategies import Conv2dCase, Sides, exact_integers
 from winograd_matrices import Transforms, transforms
@@ -146,10 +147,7 @@ def _channels_scaled(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
 
 
 DATA: dict[str, Draw] = {
-    "normal": lambda rng, shape: rng.standard_normal(shape),
-    "uniform": lambda rng, shape: rng.uniform(-1, 1, shape),
-    "after a ReLU": lambda rng, shape: np.maximum(rng.standard_normal(shape), 0),
-    "large mean": lambda rng, shape: np.maximum(rng.standard_normal(shape), 0) + 10,
+    **{name: draw for name, draw in winograd_accuracy.DATA.items() if name != "badly scaled"},
     "channels scaled": _channels_scaled,
     "pixels scaled": _scaled,
 }

@@ -40,10 +40,11 @@ inline const std::vector<ConvCase> kConvCases = {
     {{2, 16, 24, 24}, {17, 16, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
     {{0, 2, 4, 4}, {3, 2, 3, 3}, window(1, 1, {0, 0, 0, 0}, 1, 1), 1},
     // Winograd: rows of tiles that end within vectors, images and channels likewise; no padding and
-    // more than the kernel reaches; tiles beyond a strip.
+    // more than the kernel reaches; tiles beyond a strip; channels beyond a block of sums.
     {{3, 20, 13, 27}, {23, 20, 3, 3}, window(1, 1, {0, 1, 2, 0}, 1, 1), 1},
     {{1, 9, 4, 150}, {7, 9, 3, 3}, window(1, 1, {4, 3, 0, 5}, 1, 1), 1},
     {{2, 8, 60, 62}, {4, 4, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 2},
+    {{1, 260, 5, 6}, {9, 260, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
     // Few columns, with and without stride; tall blocks of A; planes read where they lie; and
     // gradients whose phases are joined.
     {{1, 133, 1, 5}, {135, 133, 1, 2}, window(1, 1, {0, 0, 0, 1}, 1, 1), 1},

@@ -13,6 +13,7 @@
 #include "store_tile.h"
 #include "tap_dots.h"
 #include "tap_rows.h"
+#include "winograd_gradient.h"
 #include "winograd_tiles.h"
 
 namespace convolt {
@@ -71,6 +72,8 @@ constexpr KernelTable<T> make_table() {
   table.sum_dots = sum_dots<T>;
   table.winograd_2x2 = kWinograd<T, Tiles2x2>;
   table.winograd_4x4 = kWinograd<T, Tiles4x4>;
+  table.winograd_gradient = winograd_input<T, GradientTiles<T>>;
+  table.winograd_taps = winograd_taps<T>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

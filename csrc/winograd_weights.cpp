@@ -15,9 +15,14 @@ namespace {
 //      channels x tiles, which stay in cache;
 //   2. M += U V^T, a matrix product for each of the 36 elements;
 //
-// and after the last one dweight = A^T M A. Threads share the channels of step 1, the elements of
-// step 2 and the filters at the end. A sum over the tiles runs strip by strip, and strips are cut
-// by the shape alone: the same bits for any number of threads.
+// and after the last strip
+//
+//   3. dweight = A^T M A.
+//
+// Where one strip is all there is, M stays in cache too: steps 2 and 3 take some output channels at
+// a time. Threads share the channels, the elements of step 2 or else those blocks of output
+// channels. A sum over the tiles runs strip by strip, and strips are cut by the shape alone: the
+// same bits for any number of threads.
 template <typename T>
 class WinogradGradient {
  public:
@@ -38,122 +43,166 @@ class WinogradGradient {
     const int64_t tile_bytes = kElements * (rows_ + channels_) * static_cast<int64_t>(sizeof(T));
     const int64_t wanted = std::clamp(kStripBytes / tile_bytes, kLeastStrip, kernels_.kc);
     strip_ = round_up(ceil_div(grid_.count, ceil_div(grid_.count, wanted)), kernels_.lanes);
+
+    constexpr int64_t kBlockBytes = int64_t{1} << 20;  // of M, half of L2
+    const int64_t row_bytes = kElements * products_pitch() * static_cast<int64_t>(sizeof(T));
+    const int64_t most_rows = std::clamp(kBlockBytes / row_bytes, kernels_.mr, kernels_.mc);
+    const int64_t blocks = round_up(ceil_div(rows_, most_rows), threads_);
+    block_ = is_one_strip() ? round_up(ceil_div(rows_, blocks), kernels_.mr) : rows_;
   }
 
   void run() {
     Slicer size;
     take_shared(size);
-    const std::size_t shared = size.used();
+    shared_ = size.used();
     take_own(size);
-    const std::size_t per_thread = size.used() - shared;
-    const Scratch scratch(shared + per_thread * static_cast<std::size_t>(threads_));
-    Slicer slice(scratch.data());
+    per_thread_ = size.used() - shared_;
+    const Scratch scratch(shared_ + per_thread_ * static_cast<std::size_t>(threads_));
+    scratch_ = scratch.data();
+    Slicer slice(scratch_);
     take_shared(slice);
-    for (int64_t j = 0; j < panels_; ++j) {
-      const int64_t count = std::min(kernels_.nr, channels_ - j * kernels_.nr);
-      store_runs_[j] = {j * kernels_.nr, 0, round_up(count, kernels_.lanes)};
-      first_store_run_[j] = j;
-    }
-    first_store_run_[panels_] = panels_;
-
+    lay_out_panels();
     for (int64_t group = 0; group < p_.groups; ++group) {
-      for (int64_t first = 0; first < grid_.count; first += strip_) {
-        const int64_t tiles = std::min(strip_, grid_.count - first);
-        transform(group, first, tiles);
-        parallel_for(kElements, threads_, [&](int64_t element, int thread) {
-          Slicer own(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
-          multiply(element, tiles, first > 0, take_own(own));
-        });
+      if (is_one_strip()) {
+        transform_inputs(group, 0);
+        run_blocks(group);
+      } else {
+        run_strips(group);
       }
-      parallel_for(rows_, threads_, [&](int64_t row, int) {
-        kernels_.winograd_taps(m_.data + row * m_.pitch, m_.step, channels_,
-                               dweight_ + (group * rows_ + row) * channels_ * 9);
-      });
     }
   }
 
  private:
   static constexpr int64_t kElements = 36;
 
-  struct PackedInput {
-    T* data;
-    PanelOfB<T>* panels;
+  struct Own {
+    WinogradMatrices<T> v, m;
   };
 
-  void take_shared(Slicer& scratch) {
-    // Rows of an odd number of cache lines, and elements a line apart from a multiple of 4 KiB, so
-    // that neither share a set of the first level of the cache.
+  bool is_one_strip() const { return strip_ >= grid_.count; }
+  int64_t products_pitch() const { return panels_ * kernels_.nr; }
+
+  // Rows of an odd number of cache lines, and elements a line apart from a multiple of 4 KiB, so
+  // that neither share a set of the first level of the cache.
+  static WinogradMatrices<T> take_matrices(Slicer& scratch, int64_t rows, int64_t columns) {
     const int64_t line = static_cast<int64_t>(kCacheLine / sizeof(T));
-    const int64_t pitch = (ceil_div(strip_, line) | 1) * line;
-    const int64_t m_pitch = panels_ * kernels_.nr;
-    u_ = take_matrices(scratch, rows_ * pitch + line, pitch);
-    v_ = take_matrices(scratch, channels_ * pitch + line, pitch);
-    m_ = take_matrices(scratch, rows_ * m_pitch + line, m_pitch);
+    const int64_t pitch = (ceil_div(columns, line) | 1) * line;
+    const int64_t step = rows * pitch + line;
+    return {scratch.take<T>(kElements * step), step, pitch};
+  }
+
+  void take_shared(Slicer& scratch) {
+    u_ = take_matrices(scratch, rows_, strip_);
+    packed_v_ = scratch.take<T>(kElements * panels_ * strip_ * kernels_.nr);
+    panels_of_v_ = scratch.take<PanelOfB<T>>(kElements * panels_);
+    m_ = take_matrices(scratch, is_one_strip() ? 0 : rows_, products_pitch());
     dy_runs_ = scratch.take<WinogradRun>(grid_.most_runs(strip_));
     x_runs_ = scratch.take<WinogradRun>(grid_.most_runs(strip_));
     store_runs_ = scratch.take<PixelRun>(panels_);
     first_store_run_ = scratch.take<int64_t>(panels_ + 1);
   }
 
-  static WinogradMatrices<T> take_matrices(Slicer& scratch, int64_t step, int64_t pitch) {
-    return {scratch.take<T>(kElements * step), step, pitch};
+  Own take_own(Slicer& scratch) const {
+    const WinogradMatrices<T> v = take_matrices(scratch, kernels_.nr, strip_);
+    return {v, take_matrices(scratch, is_one_strip() ? block_ : 0, products_pitch())};
   }
 
-  PackedInput take_own(Slicer& scratch) const {
-    T* const data = scratch.take<T>(panels_ * strip_ * kernels_.nr);
-    return {data, scratch.take<PanelOfB<T>>(panels_)};
+  Own own(int thread) const {
+    Slicer slice(scratch_ + shared_ + per_thread_ * static_cast<std::size_t>(thread));
+    return take_own(slice);
   }
 
-  void transform(int64_t group, int64_t first, int64_t tiles) {
-    constexpr int64_t kChannelsAtOnce = 4;
-    const int64_t dy_plane = p_.out_h * p_.out_w, x_plane = p_.in_h * p_.in_w;
-    const WinogradRuns dy_runs =
-        grid_.find_runs(first, tiles, p_.out_channels * dy_plane, 0, 0, dy_runs_);
-    const WinogradRuns x_runs = grid_.find_runs(first, tiles, p_.in_channels * x_plane,
-                                                p_.window.pad_top, p_.window.pad_left, x_runs_);
-    const int64_t columns = round_up(tiles, kernels_.lanes);
-    const int64_t dy_tasks = ceil_div(rows_, kChannelsAtOnce);
-    const int64_t tasks = dy_tasks + ceil_div(channels_, kChannelsAtOnce);
-    parallel_for(tasks, threads_, [&](int64_t task, int) {
-      if (task < dy_tasks) {
-        const int64_t c = task * kChannelsAtOnce;
-        kernels_.winograd_gradient(
-            {dy_ + (group * rows_ + c) * dy_plane, std::min(kChannelsAtOnce, rows_ - c), p_.out_h,
-             p_.out_w},
-            dy_runs, columns, {u_.data + c * u_.pitch, u_.step, u_.pitch});
-      } else {
-        const int64_t c = (task - dy_tasks) * kChannelsAtOnce;
-        kernels_.winograd_4x4.input(
-            {x_ + (group * channels_ + c) * x_plane, std::min(kChannelsAtOnce, channels_ - c),
-             p_.in_h, p_.in_w},
-            x_runs, columns, {v_.data + c * v_.pitch, v_.step, v_.pitch});
+  void lay_out_panels() {
+    for (int64_t i = 0; i < kElements * panels_; ++i) {
+      panels_of_v_[i] = {packed_v_ + i * strip_ * kernels_.nr, kernels_.nr};
+    }
+    for (int64_t j = 0; j < panels_; ++j) {
+      const int64_t count = std::min(kernels_.nr, channels_ - j * kernels_.nr);
+      store_runs_[j] = {j * kernels_.nr, 0, round_up(count, kernels_.lanes)};
+      first_store_run_[j] = j;
+    }
+    first_store_run_[panels_] = panels_;
+  }
+
+  void run_blocks(int64_t group) {
+    parallel_for(ceil_div(rows_, block_), threads_, [&](int64_t block, int thread) {
+      const WinogradMatrices<T> m = own(thread).m;
+      const int64_t row = block * block_, rows = std::min(block_, rows_ - row);
+      for (int64_t e = 0; e < kElements && !stop_requested(); ++e) {
+        multiply(e, row, rows, grid_.count, false, m);
       }
+      transform_products(group, row, rows, m);
     });
   }
 
-  // M[e] = U[e] V[e]^T, added to what is there or not.
-  void multiply(int64_t e, int64_t tiles, bool accumulate, const PackedInput& packed) {
-    const int64_t nr = kernels_.nr;
-    for (int64_t j = 0; j < panels_; ++j) {
-      T* const panel = packed.data + j * strip_ * nr;
-      const int64_t count = std::min(nr, channels_ - j * nr);
-      if (count < nr) std::fill_n(panel, tiles * nr, T{0});
-      kernels_.interleave_rows(v_.data + e * v_.step + j * nr * v_.pitch, v_.pitch, count, tiles,
-                               panel, nr, nr * v_.pitch);
-      packed.panels[j] = {panel, nr};
+  void run_strips(int64_t group) {
+    for (int64_t first = 0; first < grid_.count; first += strip_) {
+      const int64_t tiles = transform_inputs(group, first);
+      parallel_for(kElements, threads_,
+                   [&](int64_t e, int) { multiply(e, 0, rows_, tiles, first > 0, m_); });
     }
-    for (int64_t row = 0; row < rows_ && !stop_requested(); row += kernels_.mc) {
-      const TileTarget<T> target = {m_.data + e * m_.step + row * m_.pitch, m_.pitch, 1,
-                                    store_runs_, first_store_run_};
-      const GemmBlocks<T> blocks = {u_.data + e * u_.step + row * u_.pitch,
-                                    u_.pitch,
-                                    u_.pitch,
-                                    true,
-                                    std::min(kernels_.mc, rows_ - row),
-                                    packed.panels,
-                                    panels_,
-                                    tiles};
-      macro_kernel<T>(kernels_, blocks, target, {nullptr, accumulate, false}, nullptr);
+    parallel_for(rows_, threads_, [&](int64_t row, int) {
+      transform_products(group, row, 1, {m_.data + row * m_.pitch, m_.step, m_.pitch});
+    });
+  }
+
+  // Step 1 for the strip that begins with tile `first`; the number of its tiles.
+  int64_t transform_inputs(int64_t group, int64_t first) {
+    constexpr int64_t kRowsAtOnce = 4;
+    const int64_t tiles = std::min(strip_, grid_.count - first);
+    const int64_t dy_plane = p_.out_h * p_.out_w;
+    const WinogradRuns dy_runs =
+        grid_.find_runs(first, tiles, p_.out_channels * dy_plane, 0, 0, dy_runs_);
+    const WinogradRuns x_runs = grid_.find_runs(first, tiles, p_.in_channels * p_.in_h * p_.in_w,
+                                                p_.window.pad_top, p_.window.pad_left, x_runs_);
+    parallel_for(ceil_div(rows_, kRowsAtOnce), threads_, [&](int64_t task, int) {
+      const int64_t row = task * kRowsAtOnce;
+      const WinogradPlanes<const T> planes = {dy_ + (group * rows_ + row) * dy_plane,
+                                              std::min(kRowsAtOnce, rows_ - row), p_.out_h,
+                                              p_.out_w};
+      kernels_.winograd_gradient(planes, dy_runs, round_up(tiles, kernels_.lanes),
+                                 {u_.data + row * u_.pitch, u_.step, u_.pitch});
+    });
+    parallel_for(panels_, threads_, [&](int64_t panel, int thread) {
+      transform_panel(group, panel, tiles, x_runs, own(thread).v);
+    });
+    return tiles;
+  }
+
+  // V of NR channels, in panels of V^T.
+  void transform_panel(int64_t group, int64_t panel, int64_t tiles, const WinogradRuns& runs,
+                       const WinogradMatrices<T>& v) {
+    const int64_t nr = kernels_.nr, channel = panel * nr;
+    const WinogradPlanes<const T> planes = {x_ + (group * channels_ + channel) * p_.in_h * p_.in_w,
+                                            std::min(nr, channels_ - channel), p_.in_h, p_.in_w};
+    kernels_.winograd_4x4.input(planes, runs, round_up(tiles, kernels_.lanes), v);
+    for (int64_t e = 0; e < kElements; ++e) {
+      T* const packed = packed_v_ + (e * panels_ + panel) * strip_ * nr;
+      if (planes.channels < nr) std::fill_n(packed, tiles * nr, T{0});
+      kernels_.interleave_rows(v.data + e * v.step, v.pitch, planes.channels, tiles, packed, nr, 0);
+    }
+  }
+
+  // Step 2: `rows` rows of M[e], from `row` on, added to what is there or not.
+  void multiply(int64_t e, int64_t row, int64_t rows, int64_t tiles, bool accumulate,
+                const WinogradMatrices<T>& m) {
+    const TileTarget<T> target = {m.data + e * m.step, m.pitch, 1, store_runs_, first_store_run_};
+    GemmBlocks<T> blocks{};
+    blocks.a = u_.data + e * u_.step + row * u_.pitch;
+    blocks.lda = blocks.row_step = u_.pitch;
+    blocks.of_rows = true;
+    blocks.rows = rows;
+    blocks.b = panels_of_v_ + e * panels_;
+    blocks.panels = panels_;
+    blocks.kc = tiles;
+    macro_kernel<T>(kernels_, blocks, target, {nullptr, accumulate, false}, nullptr);
+  }
+
+  // Step 3: the filters of `rows` output channels, from `row` on, of which m is.
+  void transform_products(int64_t group, int64_t row, int64_t rows, const WinogradMatrices<T>& m) {
+    for (int64_t r = 0; r < rows; ++r) {
+      kernels_.winograd_taps(m.data + r * m.pitch, m.step, channels_,
+                             dweight_ + (group * rows_ + row + r) * channels_ * 9);
     }
   }
 
@@ -163,10 +212,14 @@ class WinogradGradient {
   const T* x_;
   T* dweight_;
   TileGrid grid_;
-  int64_t rows_, channels_, panels_;
+  int64_t rows_, channels_, panels_;  // panels of NR channels
   int threads_;
-  int64_t strip_;
-  WinogradMatrices<T> u_{}, v_{}, m_{};
+  int64_t strip_, block_;
+  std::byte* scratch_ = nullptr;
+  std::size_t shared_ = 0, per_thread_ = 0;
+  WinogradMatrices<T> u_{}, m_{};
+  T* packed_v_ = nullptr;
+  PanelOfB<T>* panels_of_v_ = nullptr;
   WinogradRun *dy_runs_ = nullptr, *x_runs_ = nullptr;
   PixelRun* store_runs_ = nullptr;
   int64_t* first_store_run_ = nullptr;

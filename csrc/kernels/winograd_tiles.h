@@ -4,8 +4,8 @@
 //
 // The lanes of a vector are tiles side by side; a one-dimensional transform acts on the rows of
 // their matrices and then on the columns. kTile pixels lie between two tiles, which have kInput
-// pixels a side, are known at kSide points, and give kOutput results a side. With m(x) the product of (x - a) over the finite points
-// a, the matrices are
+// pixels a side, are known at kSide points, and give kOutput results a side. With m(x) the product
+// of (x - a) over the finite points a, the matrices are
 //
 //   B^T, of the input    row a: the coefficients of m(x) / (x - a);     infinity: those of m(x)
 //   G,   of the filter   row a: (1, a, a^2) / m'(a);                    infinity: (0, 0, 1)

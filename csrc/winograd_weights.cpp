@@ -38,12 +38,8 @@ class WinogradGradient {
         panels_(ceil_div(channels_, kernels_.nr)),
         threads_(threads_for(2.0 * kElements * static_cast<double>(p.out_channels * channels_) *
                              static_cast<double>(grid_.count))) {
-    constexpr int64_t kStripBytes = int64_t{2} << 20;
-    constexpr int64_t kLeastStrip = 64;  // tiles, for M is read and written once for each strip
-    const int64_t tile_bytes = kElements * (rows_ + channels_) * static_cast<int64_t>(sizeof(T));
-    const int64_t wanted = std::clamp(kStripBytes / tile_bytes, kLeastStrip, kernels_.kc);
-    strip_ = round_up(ceil_div(grid_.count, ceil_div(grid_.count, wanted)), kernels_.lanes);
-
+    // Strips of KC tiles, for M is read and written once for each of them.
+    strip_ = round_up(ceil_div(grid_.count, ceil_div(grid_.count, kernels_.kc)), kernels_.lanes);
     constexpr int64_t kBlockBytes = int64_t{1} << 20;  // of M, half of L2
     const int64_t row_bytes = kElements * products_pitch() * static_cast<int64_t>(sizeof(T));
     const int64_t most_rows = std::clamp(kBlockBytes / row_bytes, kernels_.mr, kernels_.mc);

@@ -39,18 +39,29 @@ bool suits_winograd(const Conv2dProblem& p) {
          p.group_in_channels() >= kLeastChannels && p.group_out_channels() >= kLeastChannels;
 }
 
+// For the gradient of filters, whose errors are those of whole tiles: against the few products of a
+// tap in a corner they would be large, as measured with images of 4 to 16 pixels a side.
+bool has_pixels_enough(const Conv2dProblem& p) {
+  constexpr int64_t kLeastPixels = 128;
+  return p.batch * (p.out_h - 1) * (p.out_w - 1) >= kLeastPixels;
+}
+
 }  // namespace
 
 template <typename T>
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked, bool prepared) {
+  const bool of_weights = pass == Pass::kBackwardWeights;
   if (asked == Algorithm::kWinograd) {
-    return fewest_products(problem, pass) == 2 ? Algorithm::kWinograd2x2 : Algorithm::kWinograd4x4;
+    return !of_weights && fewest_products(problem, pass) == 2 ? Algorithm::kWinograd2x2
+                                                              : Algorithm::kWinograd4x4;
   }
   if (asked != Algorithm::kAuto) return asked;
   if (suits_rows(problem, pass)) return Algorithm::kDepthwise;
-  if (std::is_same_v<T, float> && pass != Pass::kBackwardWeights && suits_winograd(problem)) {
+  if (std::is_same_v<T, float> && suits_winograd(problem)) {
     const KernelTable<T>& kernels = selected_kernels<T>();
-    return cheapest_3x3(problem, pass, prepared, {kernels.mr, kernels.lanes});
+    const ProductTile tile = {kernels.mr, kernels.lanes};
+    if (!of_weights) return cheapest_3x3(problem, pass, prepared, tile);
+    if (has_pixels_enough(problem)) return cheapest_3x3_gradient(problem, tile);
   }
   return Algorithm::kGemm;
 }

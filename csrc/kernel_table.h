@@ -257,7 +257,8 @@ struct KernelTable {
   void (*store_tile)(const T* tile, int64_t pitch, int64_t rows, const TileTarget<T>& target,
                      int64_t panel, const Epilogue<T>& epilogue);
 
-  // Depthwise windows, kernels/plane_windows.h: weight[(c * outputs + m) * taps + t * step].
+  // Depthwise windows, kernels/plane_windows.h, or null where tap_rows has to do: weight[(c *
+  // outputs + m) * taps + t * step].
   void (*plane_windows)(const PlaneWindow<T>& window, const T* weight, T* y,
                         const Epilogue<T>& epilogue);
   // The gradient of the image of windows with stride 2: `image` is dy, with one output for each

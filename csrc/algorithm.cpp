@@ -44,30 +44,33 @@ const Named& selected_default() {
   return *current;
 }
 
-bool is_winograd(Algorithm algorithm) {
-  return algorithm == Algorithm::kWinograd || algorithm == Algorithm::kWinograd2x2 ||
-         algorithm == Algorithm::kWinograd4x4;
-}
-
 std::string pair_text(int64_t vertical, int64_t horizontal) {
   return "(" + std::to_string(vertical) + ", " + std::to_string(horizontal) + ")";
 }
 
 }  // namespace
 
-bool winograd_applies(int64_t kernel_h, int64_t kernel_w, const WindowParams& window) {
-  return kernel_h == 3 && kernel_w == 3 && window.stride_h == 1 && window.stride_w == 1 &&
+bool is_winograd(Algorithm algorithm) {
+  return algorithm == Algorithm::kWinograd || algorithm == Algorithm::kWinograd2x2 ||
+         algorithm == Algorithm::kWinograd4x4;
+}
+
+bool winograd_applies(Algorithm asked, int64_t kernel_h, int64_t kernel_w,
+                      const WindowParams& window) {
+  const bool has_size = kernel_h == 3 || (kernel_h == 5 && asked != Algorithm::kWinograd4x4);
+  return has_size && kernel_w == kernel_h && window.stride_h == 1 && window.stride_w == 1 &&
          window.dilation_h == 1 && window.dilation_w == 1;
 }
 
 Algorithm algorithm_for(const std::string& function, const std::optional<std::string>& name,
                         const Shape4& weight, const WindowParams& window) {
   const Algorithm asked = (name ? parse(function, *name) : selected_default()).algorithm;
-  if (!is_winograd(asked) || winograd_applies(weight[2], weight[3], window)) return asked;
+  if (!is_winograd(asked) || winograd_applies(asked, weight[2], weight[3], window)) return asked;
   if (!name) return Algorithm::kAuto;
   throw std::invalid_argument(
-      function + ": algorithm must be 'auto' or 'gemm' unless the kernel is (3, 3), stride " +
-      "(1, 1) and dilation (1, 1), got '" + *name + "' for a kernel of " +
+      function + ": algorithm must be 'auto' or 'gemm' unless the kernel is (3, 3)" +
+      (asked == Algorithm::kWinograd4x4 ? "" : " or (5, 5)") +
+      ", stride (1, 1) and dilation (1, 1), got '" + *name + "' for a kernel of " +
       pair_text(weight[2], weight[3]) + ", stride " + pair_text(window.stride_h, window.stride_w) +
       ", dilation " + pair_text(window.dilation_h, window.dilation_w));
 }

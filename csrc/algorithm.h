@@ -12,8 +12,11 @@ namespace convolt {
 // it. kDepthwise, row kernels for few channels in a group, has no name: only plan() chooses it.
 enum class Algorithm { kAuto, kGemm, kDepthwise, kWinograd, kWinograd2x2, kWinograd4x4 };
 
-// Winograd is for kernels of 3x3, stride 1 and dilation 1.
-bool winograd_applies(int64_t kernel_h, int64_t kernel_w, const WindowParams& window);
+bool is_winograd(Algorithm algorithm);
+
+// Winograd is for kernels of 3x3 and 5x5, stride 1 and dilation 1; kWinograd4x4 for 3x3 alone.
+bool winograd_applies(Algorithm asked, int64_t kernel_h, int64_t kernel_w,
+                      const WindowParams& window);
 
 // The algorithm of that name, or without one the default. A default is for convolutions of all
 // kinds, so that its Winograd gives way to kAuto where it does not apply; by name that is an error.

@@ -170,7 +170,7 @@ struct WinogradPlanes {
   int64_t channels, h, w;
 };
 
-// 3 x 3 filters: the taps of (row, channel) are data[row * row_step + channel * channel_step + ..],
+// Filters: the taps of (row, channel) are data[row * row_step + channel * channel_step + ..],
 // from the last to the first if flipped.
 template <typename T>
 struct WinogradFilters {
@@ -201,6 +201,15 @@ struct WinogradKernels {
   // Reads whole vectors.
   void (*output)(const WinogradMatrices<const T>& m, const WinogradRuns& runs, const T* bias,
                  bool relu, const WinogradPlanes<T>& planes);
+};
+
+// The gradient of filters of one size, kernels/winograd_gradient.h, with the input of
+// winograd_4x4 for 3 x 3 filters and of winograd_2x2_of_5x5 for 5 x 5.
+template <typename T>
+struct WinogradGradientKernels {
+  WinogradTransform<T> dy;
+  // dweight[channel * taps + tap] of a row of filters from m[element * step + channel].
+  void (*filters)(const T* m, int64_t step, int64_t channels, T* dweight);
 };
 
 template <typename T>
@@ -276,11 +285,8 @@ struct KernelTable {
   // sums[i] = the sum of totals[i * lanes ..] over the lanes.
   void (*sum_dots)(const T* totals, int64_t count, T* sums);
 
-  WinogradKernels<T> winograd_2x2, winograd_4x4;
-  // The gradient of the filters, kernels/winograd_gradient.h, with the input of winograd_4x4:
-  // tiles of dy, and dweight[channel * 9 + tap] from m[element * step + channel].
-  WinogradTransform<T> winograd_gradient;
-  void (*winograd_taps)(const T* m, int64_t step, int64_t channels, T* dweight);
+  WinogradKernels<T> winograd_2x2, winograd_4x4, winograd_2x2_of_5x5;
+  WinogradGradientKernels<T> winograd_gradient_3x3, winograd_gradient_5x5;
 
   // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.
   double (*fma_chains)(int64_t iterations, T* sink);

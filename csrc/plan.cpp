@@ -38,7 +38,7 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
 bool suits_winograd(const Conv2dProblem& p) {
   constexpr int64_t kLeastChannels = 8, kLeastPairs = 128;
   const int64_t channels = p.group_in_channels(), outputs = p.group_out_channels();
-  return winograd_applies(p.kernel_h, p.kernel_w, p.window) &&
+  return winograd_applies(Algorithm::kWinograd, p.kernel_h, p.kernel_w, p.window) &&
          std::min(channels, outputs) >= kLeastChannels && channels * outputs >= kLeastPairs;
 }
 
@@ -49,21 +49,28 @@ bool has_pixels_enough(const Conv2dProblem& p) {
   return p.batch * (p.out_h - 1) * (p.out_w - 1) >= kLeastPixels;
 }
 
+// What a name of Winograd means for this problem. The gradient of filters has one size of tile for
+// 3 x 3, which is not the small one.
+Algorithm named_winograd(const Conv2dProblem& p, Pass pass, Algorithm asked) {
+  const bool of_weights = pass == Pass::kBackwardWeights;
+  if (p.taps() == 9 && of_weights) {
+    return asked == Algorithm::kWinograd2x2 ? Algorithm::kGemm : Algorithm::kWinograd4x4;
+  }
+  if (asked != Algorithm::kWinograd) return asked;
+  return fewest_products(p, pass) == 2 ? Algorithm::kWinograd2x2 : Algorithm::kWinograd4x4;
+}
+
 }  // namespace
 
 template <typename T>
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked, bool prepared) {
-  const bool of_weights = pass == Pass::kBackwardWeights;
-  if (asked == Algorithm::kWinograd) {
-    return !of_weights && fewest_products(problem, pass) == 2 ? Algorithm::kWinograd2x2
-                                                              : Algorithm::kWinograd4x4;
-  }
+  if (is_winograd(asked)) return named_winograd(problem, pass, asked);
   if (asked != Algorithm::kAuto) return asked;
   if (std::is_same_v<T, float> && suits_winograd(problem)) {
     const KernelTable<T>& kernels = selected_kernels<T>();
     const ProductTile tile = {kernels.mr, kernels.lanes};
-    if (!of_weights) return cheapest_3x3(problem, pass, prepared, tile);
-    if (has_pixels_enough(problem)) return cheapest_3x3_gradient(problem, tile);
+    if (pass != Pass::kBackwardWeights) return cheapest(problem, pass, prepared, tile);
+    if (has_pixels_enough(problem)) return cheapest_gradient(problem, tile);
   }
   return suits_rows(problem, pass) ? Algorithm::kDepthwise : Algorithm::kGemm;
 }

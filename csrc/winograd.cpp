@@ -10,9 +10,11 @@ namespace {
 
 // Strip by strip, a strip being some tiles, side by side and image after image:
 //
-//   1. V = B^T d B of all channels: (m + 2)^2 matrices channels x tiles, which stay in cache;
+//   1. V = B^T d B of all channels: matrices channels x tiles, one for each element of a tile,
+//   which
+//      stay in cache;
 //   2. for some rows of filters at a time: U = G g G^T, unless that was done before,
-//      M = U V, a matrix product for each of the (m + 2)^2 elements, and
+//      M = U V, a matrix product for each element, and
 //      Y = A^T M A + bias, to where it belongs.
 //
 // Each thread takes strips of its own, or, where there are fewer of them than threads, they share
@@ -21,10 +23,11 @@ namespace {
 template <typename T>
 class WinogradConvolution {
  public:
-  WinogradConvolution(const WinogradProblem<T>& p, int64_t tile, const PreparedWeight<T>* prepared)
+  WinogradConvolution(const WinogradProblem<T>& p, const WinogradSize& size,
+                      const PreparedWeight<T>* prepared)
       : kernels_(selected_kernels<T>()),
         p_(p),
-        grid_(tile, p.batch, p.output.h, p.output.w),
+        grid_(size, p.batch, p.output.h, p.output.w),
         plan_(kernels_, p, grid_, prepared != nullptr),
         layout_(kernels_, p.filters.first.rows, p.filters.first.channels),
         prepared_(prepared) {}
@@ -71,11 +74,12 @@ class WinogradConvolution {
     WinogradWorker<T> worker;
   };
 
+  int64_t filters_of_group() const { return grid_.elements() * layout_.step; }
   bool transforms_first() const { return plan_.filters_first && prepared_ == nullptr; }
 
   void take_shared(Slicer& scratch) {
     input_ = take_input(scratch, plan_.strip_by_thread ? 0 : plan_.strip);
-    const int64_t filters = p_.filters.groups * layout_.elements(grid_.tile);
+    const int64_t filters = p_.filters.groups * filters_of_group();
     u_ = scratch.take<T>(transforms_first() ? filters : 0);
   }
 
@@ -99,14 +103,14 @@ class WinogradConvolution {
     const int64_t step = packed_filter_elements(kernels_, p_.filters);
     const int64_t group_step = step * grid_.elements();
     const T* const u = prepared_->get(
-        kernels_, {0, grid_.tile}, p_.filters.groups * group_step,
-        [&](T* packed) { pack_all_filters(kernels_, p_.filters, grid_.tile, packed); });
+        kernels_, {0, grid_.size.tile}, p_.filters.groups * group_step,
+        [&](T* packed) { pack_all_filters(kernels_, p_.filters, grid_.size, packed); });
     filters_ = {{u, step, 0, round_up(p_.filters.first.rows, kernels_.mr)}, group_step};
   }
 
   void transform_filters_first() {
-    transform_all_filters(kernels_, p_.filters, grid_.tile, layout_, u_);
-    filters_ = {{u_, layout_.step, layout_.pitch, 0}, layout_.elements(grid_.tile)};
+    transform_all_filters(kernels_, p_.filters, grid_.size, layout_, u_);
+    filters_ = {{u_, layout_.step, layout_.pitch, 0}, filters_of_group()};
   }
 
   // Step 1 of strip i.
@@ -128,7 +132,7 @@ class WinogradConvolution {
       const WinogradPlanes<const T> planes = {
           p_.image.data + (strip.group * channels + channel) * plane,
           std::min(kChannelsAtOnce, channels - channel), p_.image.h, p_.image.w};
-      winograd_kernels(kernels_, grid_.tile)
+      winograd_kernels(kernels_, grid_.size)
           .input(planes, runs, columns, {v.data + channel * v.pitch, v.step, v.pitch});
     });
     return strip;
@@ -153,9 +157,10 @@ class WinogradConvolution {
 };
 
 template <typename T>
-void run_winograd(const WinogradProblem<T>& p, int64_t tile, const PreparedWeight<T>* prepared) {
+void run_winograd(const WinogradProblem<T>& p, const WinogradSize& size,
+                  const PreparedWeight<T>* prepared) {
   const bool is_empty = p.batch * p.output.h * p.output.w == 0 || p.filters.first.rows == 0;
-  if (!is_empty) WinogradConvolution<T>(p, tile, prepared).run();
+  if (!is_empty) WinogradConvolution<T>(p, size, prepared).run();
 }
 
 }  // namespace
@@ -166,15 +171,16 @@ void winograd_forward(const Conv2dProblem& p, int64_t tile, const T* x, const T*
   const int64_t rows = p.group_out_channels(), channels = p.group_in_channels();
   WinogradProblem<T> problem{};
   problem.batch = p.batch;
-  problem.filters = {
-      {weight, rows, channels, channels * 9, 9, false}, p.groups, rows * channels * 9};
+  problem.filters = {{weight, rows, channels, channels * p.taps(), p.taps(), false},
+                     p.groups,
+                     rows * channels * p.taps()};
   problem.image = {x, channels, p.in_h, p.in_w};
   problem.output = {y, rows, p.out_h, p.out_w};
   problem.pad_top = p.window.pad_top;
   problem.pad_left = p.window.pad_left;
   problem.bias = bias;
   problem.relu = relu;
-  run_winograd(problem, tile, prepared);
+  run_winograd(problem, {tile, p.kernel_h}, prepared);
 }
 
 template <typename T>
@@ -183,13 +189,15 @@ void winograd_backward_data(const Conv2dProblem& p, int64_t tile, const T* dy, c
   const int64_t rows = p.group_in_channels(), channels = p.group_out_channels();
   WinogradProblem<T> problem{};
   problem.batch = p.batch;
-  problem.filters = {{weight, rows, channels, 9, rows * 9, true}, p.groups, rows * channels * 9};
+  problem.filters = {{weight, rows, channels, p.taps(), rows * p.taps(), true},
+                     p.groups,
+                     rows * channels * p.taps()};
   problem.image = {dy, channels, p.out_h, p.out_w};
   problem.output = {dx, rows, p.in_h, p.in_w};
-  problem.pad_top = 2 - p.window.pad_top;
-  problem.pad_left = 2 - p.window.pad_left;
+  problem.pad_top = p.kernel_h - 1 - p.window.pad_top;
+  problem.pad_left = p.kernel_w - 1 - p.window.pad_left;
   problem.bias = bias;
-  run_winograd<T>(problem, tile, nullptr);
+  run_winograd<T>(problem, {tile, p.kernel_h}, nullptr);
 }
 
 template void winograd_forward(const Conv2dProblem&, int64_t, const float*, const float*,

@@ -1,15 +1,54 @@
 #include "winograd_cost.h"
 
+#include <algorithm>
+
 namespace convolt {
 namespace {
 
+// All costs are cycles of a core with two vector multiply-adds in each. The factors were fitted to
+// the times of benchmarks/algorithms.py with vectors of 32 and of 64 bytes; it tells what the
+// choice costs against the best algorithm.
+struct WinogradFactors {
+  Algorithm algorithm;
+  int64_t tile, taps;
+  double products, prepared_products;  // against those of the GEMM, whose sums are longer
+  double input, output, filter;        // of a vector of tiles in a row of tiles, or of filters
+};
+
+struct Factors {
+  double packing;           // of a vector of pixels, for each tap
+  double weights, flipped;  // of a vector of the weight, for each tap
+  double start;
+  double filter_memory, flipped_filter;  // of a transformed filter beyond the cache, and of any
+  WinogradFactors winograd[3];
+};
+
+constexpr Factors kNarrow = {0.83,
+                             1.27,
+                             10.6,
+                             2035,
+                             0.28,
+                             5.83,
+                             {{Algorithm::kWinograd2x2, 2, 3, 1.21, 1.13, 8.65, 28.4, 41.2},
+                              {Algorithm::kWinograd4x4, 4, 3, 1.36, 1.41, 52.7, 120, 102},
+                              {Algorithm::kWinograd2x2, 2, 5, 1.36, 1.41, 52.7, 60, 250}}};
+constexpr Factors kWide = {0.02,
+                           0.66,
+                           10.95,
+                           4670,
+                           0.4,
+                           1.48,
+                           {{Algorithm::kWinograd2x2, 2, 3, 1.35, 1.18, 0, 23.6, 47.4},
+                            {Algorithm::kWinograd4x4, 4, 3, 1.52, 1.29, 185, 70, 37.2},
+                            {Algorithm::kWinograd2x2, 2, 5, 1.52, 1.29, 185, 50, 100}}};
+
 // A convolution seen from its output: of the forward pass, or of the gradient of x.
 struct Layer {
-  int64_t batch, groups, rows, channels, h, w;
+  int64_t batch, rows, channels, h, w, taps;
   bool transposed;
 
   Layer(const Conv2dProblem& p, Pass pass)
-      : batch(p.batch), groups(p.groups), transposed(pass == Pass::kBackwardData) {
+      : batch(p.batch), taps(p.taps()), transposed(pass == Pass::kBackwardData) {
     rows = transposed ? p.group_in_channels() : p.group_out_channels();
     channels = transposed ? p.group_out_channels() : p.group_in_channels();
     h = transposed ? p.in_h : p.out_h;
@@ -17,98 +56,92 @@ struct Layer {
   }
 };
 
-// All costs are cycles of a core with two vector multiply-adds in each. The factors were fitted to
-// the times of benchmarks/algorithms.py from 16 channels on, on AVX2 and AVX-512. On its 675
-// problems the choice costs 0.6 and 1.1 % of the time of the best algorithm in the mean, more than
-// 10 % in 25 and 31 of them: most with 8 channels, or the gradient of 512 at 7 x 7 and below.
-double product_cycles(const Layer& layer, int64_t depth, int64_t columns, const ProductTile& tile) {
-  return static_cast<double>(round_up(layer.rows, tile.mr)) * static_cast<double>(depth) *
-         static_cast<double>(ceil_div(columns, tile.lanes)) / 2;
+double product_cycles(int64_t rows, int64_t columns, int64_t depth, const ProductTile& tile) {
+  return static_cast<double>(round_up(rows, tile.mr) * ceil_div(columns, tile.lanes)) *
+         static_cast<double>(depth) / 2;
 }
 
-double gemm_cycles(const Layer& layer, bool prepared, const ProductTile& tile) {
-  constexpr double kPacking = 4.3;  // of a vector of pixels, for each tap
-  constexpr double kWeights = 1.9, kFlippedWeights = 12;
-  const int64_t depth = 9 * layer.channels, pixels = layer.batch * layer.h * layer.w;
-  const double vectors = static_cast<double>(depth) / static_cast<double>(tile.lanes);
-  double cycles = product_cycles(layer, depth, pixels, tile);
-  cycles += kPacking * vectors * static_cast<double>(pixels);
+double vectors_of(int64_t elements, const ProductTile& tile) {
+  return static_cast<double>(elements) / static_cast<double>(tile.lanes);
+}
+
+double gemm_cycles(const Layer& layer, bool prepared, const ProductTile& tile,
+                   const Factors& factors) {
+  const int64_t depth = layer.taps * layer.channels, pixels = layer.batch * layer.h * layer.w;
+  double cycles = product_cycles(layer.rows, pixels, depth, tile) +
+                  factors.packing * vectors_of(depth * pixels, tile);
   if (!prepared) {
-    cycles +=
-        (layer.transposed ? kFlippedWeights : kWeights) * vectors * static_cast<double>(layer.rows);
+    cycles += (layer.transposed ? factors.flipped : factors.weights) *
+              vectors_of(depth * layer.rows, tile);
   }
-  return cycles * static_cast<double>(layer.groups);
+  return cycles;
 }
-
-// The transforms are of vectors of tiles in a row of tiles, or of filters.
-struct WinogradFactors {
-  int64_t tile;
-  double products, prepared_products;  // against those of the GEMM, whose sums are longer
-  double input, output, filter;
-};
-constexpr WinogradFactors kFactors2x2 = {2, 1.22, 1.12, 37, 17, 90};
-constexpr WinogradFactors kFactors4x4 = {4, 1.42, 1.27, 170, 107, 120};
 
 double winograd_cycles(const Layer& layer, bool prepared, const ProductTile& product,
-                       const WinogradFactors& factors) {
-  constexpr double kStart = 3500;
-  constexpr double kFilterLoad = 0.9;  // from memory; flipped filters lie scattered
-  const int64_t tile = factors.tile, elements = (tile + 2) * (tile + 2);
-  const int64_t tiles_h = ceil_div(layer.h, tile), tiles_w = ceil_div(layer.w, tile);
-  const int64_t vectors = layer.batch * tiles_h * ceil_div(tiles_w, product.lanes);
-  const int64_t filters = layer.rows * layer.channels;
+                       const Factors& factors, const WinogradFactors& size) {
+  constexpr int64_t kCached = 256 * 1024;  // elements, of transformed filters
+  const int64_t side = size.tile + size.taps - 1, elements = side * side;
+  const int64_t rows = layer.batch * ceil_div(layer.h, size.tile);
+  const int64_t columns = ceil_div(layer.w, size.tile), filters = layer.rows * layer.channels;
+  const auto vectors = static_cast<double>(rows * ceil_div(columns, product.lanes));
   double cycles =
-      (prepared ? factors.prepared_products : factors.products) *
-      product_cycles(layer, elements * layer.channels, layer.batch * tiles_h * tiles_w, product);
-  cycles += static_cast<double>(vectors) * (factors.input * static_cast<double>(layer.channels) +
-                                            factors.output * static_cast<double>(layer.rows));
-  if (!prepared) {
-    cycles += static_cast<double>(filters) * (factors.filter / static_cast<double>(product.lanes) +
-                                              (layer.transposed ? 2 * kFilterLoad : kFilterLoad));
-  }
-  return (cycles + kStart) * static_cast<double>(layer.groups);
+      factors.start +
+      (prepared ? size.prepared_products : size.products) *
+          product_cycles(layer.rows, rows * columns, elements * layer.channels, product) +
+      vectors * (size.input * static_cast<double>(layer.channels) +
+                 size.output * static_cast<double>(layer.rows)) +
+      factors.filter_memory *
+          static_cast<double>(std::max<int64_t>(elements * filters - kCached, 0));
+  if (!prepared) cycles += size.filter * vectors_of(filters, product);
+  if (layer.transposed) cycles += factors.flipped_filter * static_cast<double>(filters);
+  return cycles;
 }
+
+const Factors& factors_for(const ProductTile& tile) { return tile.lanes < 16 ? kNarrow : kWide; }
 
 }  // namespace
 
 int64_t fewest_products(const Conv2dProblem& problem, Pass pass) {
   const Layer layer(problem, pass);
+  if (layer.taps != 9) return 2;
   const int64_t small = 16 * ceil_div(layer.h, 2) * ceil_div(layer.w, 2);
   const int64_t large = 36 * ceil_div(layer.h, 4) * ceil_div(layer.w, 4);
   return small <= large ? 2 : 4;
 }
 
-Algorithm cheapest_3x3(const Conv2dProblem& problem, Pass pass, bool prepared,
-                       const ProductTile& product) {
+Algorithm cheapest(const Conv2dProblem& problem, Pass pass, bool prepared,
+                   const ProductTile& product) {
   const Layer layer(problem, pass);
-  const double small = winograd_cycles(layer, prepared, product, kFactors2x2);
-  const double large = winograd_cycles(layer, prepared, product, kFactors4x4);
-  const double gemm = gemm_cycles(layer, prepared, product);
-  if (gemm <= small && gemm <= large) return Algorithm::kGemm;
-  return small <= large ? Algorithm::kWinograd2x2 : Algorithm::kWinograd4x4;
+  const Factors& factors = factors_for(product);
+  Algorithm best = Algorithm::kGemm;
+  double least = gemm_cycles(layer, prepared, product, factors);
+  for (const WinogradFactors& size : factors.winograd) {
+    if (size.taps * size.taps != layer.taps) continue;
+    const double cycles = winograd_cycles(layer, prepared, product, factors, size);
+    if (cycles >= least) continue;
+    least = cycles;
+    best = size.algorithm;
+  }
+  return best;
 }
 
-Algorithm cheapest_3x3_gradient(const Conv2dProblem& p, const ProductTile& product) {
+Algorithm cheapest_gradient(const Conv2dProblem& p, const ProductTile& product) {
   constexpr double kPacking = 5.1, kProducts = 1.4;
   constexpr double kInput = 138, kGradient = 170, kFilter = 67, kStart = 4000;
   const int64_t rows = p.group_out_channels(), channels = p.group_in_channels();
-  const auto cycles = [&](int64_t columns, int64_t depth) {
-    return static_cast<double>(round_up(rows, product.mr) * ceil_div(columns, product.lanes)) *
-           static_cast<double>(depth) / 2;
-  };
-  const int64_t pixels = p.batch * p.out_h * p.out_w;
-  const auto vectors = [&](int64_t n) {
-    return static_cast<double>(n) / static_cast<double>(product.lanes);
-  };
-  const double gemm = cycles(9 * channels, pixels) + kPacking * vectors(9 * channels * pixels);
+  const int64_t depth = p.batch * p.out_h * p.out_w, taps = p.taps();
+  const double gemm = product_cycles(rows, taps * channels, depth, product) +
+                      kPacking * vectors_of(taps * channels * depth, product);
 
-  const int64_t tile_rows = p.batch * ceil_div(p.out_h, 4), tiles_w = ceil_div(p.out_w, 4);
-  const auto tile_vectors = static_cast<double>(tile_rows * ceil_div(tiles_w, product.lanes));
-  const double winograd = kStart + kProducts * 36 * cycles(channels, tile_rows * tiles_w) +
-                          tile_vectors * (kInput * static_cast<double>(channels) +
-                                          kGradient * static_cast<double>(rows)) +
-                          kFilter * vectors(rows * channels);
-  return gemm <= winograd ? Algorithm::kGemm : Algorithm::kWinograd4x4;
+  const int64_t tile = taps == 9 ? 4 : 2;
+  const int64_t tile_rows = p.batch * ceil_div(p.out_h, tile), tiles_w = ceil_div(p.out_w, tile);
+  const auto vectors = static_cast<double>(tile_rows * ceil_div(tiles_w, product.lanes));
+  const double winograd =
+      kStart + kProducts * 36 * product_cycles(rows, channels, tile_rows * tiles_w, product) +
+      vectors * (kInput * static_cast<double>(channels) + kGradient * static_cast<double>(rows)) +
+      kFilter * static_cast<double>(taps) / 9 * vectors_of(rows * channels, product);
+  if (gemm <= winograd) return Algorithm::kGemm;
+  return taps == 9 ? Algorithm::kWinograd4x4 : Algorithm::kWinograd2x2;
 }
 
 }  // namespace convolt

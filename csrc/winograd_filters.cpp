@@ -20,7 +20,7 @@ FilterLayout::FilterLayout(const KernelTable<T>& kernels, int64_t rows, int64_t 
 
 template <typename T>
 void transform_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters,
-                           int64_t tile, const FilterLayout& layout, T* u) {
+                           const WinogradSize& size, const FilterLayout& layout, T* u) {
   constexpr int64_t kRowsAtOnce = 4;
   constexpr double kOperationsPerFilter = 200;
   const int64_t rows = filters.first.rows, tasks = ceil_div(rows, kRowsAtOnce);
@@ -29,10 +29,10 @@ void transform_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T
                   static_cast<double>(filters.first.channels));
   parallel_for(filters.groups * tasks, threads, [&](int64_t task, int) {
     const int64_t group = task / tasks, row = task % tasks * kRowsAtOnce;
-    winograd_kernels(kernels, tile)
-        .filter(
-            filters.rows(group, row, std::min(row + kRowsAtOnce, rows)),
-            {u + group * layout.elements(tile) + row * layout.pitch, layout.step, layout.pitch});
+    winograd_kernels(kernels, size)
+        .filter(filters.rows(group, row, std::min(row + kRowsAtOnce, rows)),
+                {u + group * size.elements() * layout.step + row * layout.pitch, layout.step,
+                 layout.pitch});
   });
 }
 
@@ -42,20 +42,20 @@ int64_t packed_filter_elements(const KernelTable<T>& kernels, const GroupedFilte
 }
 
 template <typename T>
-void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters, int64_t tile,
-                      T* packed) {
+void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters,
+                      const WinogradSize& size, T* packed) {
   const int64_t all_rows = filters.first.rows, channels = filters.first.channels;
   const int64_t panels = ceil_div(all_rows, kernels.mr), padded_rows = panels * kernels.mr;
-  const int64_t elements = (tile + 2) * (tile + 2), kc = even_block(channels, kernels.kc);
+  const int64_t elements = size.elements(), kc = even_block(channels, kernels.kc);
   const FilterLayout layout(kernels, kernels.mr, channels);
   const int threads = num_threads();
-  const auto bytes = static_cast<std::size_t>(layout.elements(tile)) * sizeof(T);
+  const auto bytes = static_cast<std::size_t>(size.elements() * layout.step) * sizeof(T);
   const Scratch scratch(bytes * static_cast<std::size_t>(threads));
   parallel_for(filters.groups * panels, threads, [&](int64_t task, int thread) {
     auto* const u = reinterpret_cast<T*>(scratch.data() + bytes * static_cast<std::size_t>(thread));
     const int64_t group = task / panels, row = task % panels * kernels.mr;
     const WinogradFilters<T> own = filters.rows(group, row, std::min(row + kernels.mr, all_rows));
-    winograd_kernels(kernels, tile).filter(own, {u, layout.step, layout.pitch});
+    winograd_kernels(kernels, size).filter(own, {u, layout.step, layout.pitch});
     for (int64_t e = 0; e < elements; ++e) {
       T* const to = packed + (group * elements + e) * padded_rows * channels;
       for (int64_t k = 0; k < channels; k += kc) {
@@ -70,15 +70,15 @@ void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& fi
 template FilterLayout::FilterLayout(const KernelTable<float>&, int64_t, int64_t);
 template FilterLayout::FilterLayout(const KernelTable<double>&, int64_t, int64_t);
 template void transform_all_filters(const KernelTable<float>&, const GroupedFilters<float>&,
-                                    int64_t, const FilterLayout&, float*);
+                                    const WinogradSize&, const FilterLayout&, float*);
 template void transform_all_filters(const KernelTable<double>&, const GroupedFilters<double>&,
-                                    int64_t, const FilterLayout&, double*);
+                                    const WinogradSize&, const FilterLayout&, double*);
 
 template int64_t packed_filter_elements(const KernelTable<float>&, const GroupedFilters<float>&);
 template int64_t packed_filter_elements(const KernelTable<double>&, const GroupedFilters<double>&);
-template void pack_all_filters(const KernelTable<float>&, const GroupedFilters<float>&, int64_t,
-                               float*);
-template void pack_all_filters(const KernelTable<double>&, const GroupedFilters<double>&, int64_t,
-                               double*);
+template void pack_all_filters(const KernelTable<float>&, const GroupedFilters<float>&,
+                               const WinogradSize&, float*);
+template void pack_all_filters(const KernelTable<double>&, const GroupedFilters<double>&,
+                               const WinogradSize&, double*);
 
 }  // namespace convolt

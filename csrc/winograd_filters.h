@@ -6,10 +6,19 @@
 
 namespace convolt {
 
-// The transforms of tiles of `tile` x `tile` outputs.
+// F(tile x tile, taps x taps): tiles of outputs from tiles of so many elements, pixels or products.
+struct WinogradSize {
+  int64_t tile, taps;
+
+  int64_t side() const { return tile + taps - 1; }
+  int64_t elements() const { return side() * side(); }
+};
+
 template <typename T>
-const WinogradKernels<T>& winograd_kernels(const KernelTable<T>& kernels, int64_t tile) {
-  return tile == 2 ? kernels.winograd_2x2 : kernels.winograd_4x4;
+const WinogradKernels<T>& winograd_kernels(const KernelTable<T>& kernels,
+                                           const WinogradSize& size) {
+  if (size.taps == 5) return kernels.winograd_2x2_of_5x5;
+  return size.tile == 2 ? kernels.winograd_2x2 : kernels.winograd_4x4;
 }
 
 // The filters of all groups; the first ones, and the step from group to group.
@@ -28,26 +37,25 @@ struct GroupedFilters {
 };
 
 // Where the transformed filters of `rows` rows lie: a matrix rows x channels for each of the
-// (tile + 2)^2 elements.
+// elements of a tile.
 struct FilterLayout {
   int64_t pitch, step;  // from row to row and from element to element
 
   template <typename T>
   FilterLayout(const KernelTable<T>& kernels, int64_t rows, int64_t channels);
-  int64_t elements(int64_t tile) const { return (tile + 2) * (tile + 2) * step; }
 };
 
 // All filters, group by group, on all threads.
 template <typename T>
 void transform_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters,
-                           int64_t tile, const FilterLayout& layout, T* u);
+                           const WinogradSize& size, const FilterLayout& layout, T* u);
 
 // The same as panels of MR rows, which stream best from memory: element e of group g as
 // PackedWeight would have the matrix rows x channels, one after the other.
 template <typename T>
 int64_t packed_filter_elements(const KernelTable<T>& kernels, const GroupedFilters<T>& filters);
 template <typename T>
-void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters, int64_t tile,
-                      T* packed);
+void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters,
+                      const WinogradSize& size, T* packed);
 
 }  // namespace convolt

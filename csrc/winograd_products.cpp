@@ -55,7 +55,7 @@ template <typename T>
 WinogradWorker<T>::WinogradWorker(const KernelTable<T>& kernels, const WinogradProblem<T>& p,
                                   const TileGrid& grid, const WinogradPlan& plan, Slicer& scratch)
     : kernels_(kernels),
-      transforms_(winograd_kernels(kernels, grid.tile)),
+      transforms_(winograd_kernels(kernels, grid.size)),
       p_(p),
       grid_(grid),
       plan_(plan),
@@ -64,7 +64,7 @@ WinogradWorker<T>::WinogradWorker(const KernelTable<T>& kernels, const WinogradP
       layout_(kernels, plan.rows, p.filters.first.channels) {
   const int64_t pitch = round_up(plan.block, kernels.lanes);
   m_ = {scratch.take<T>(plan.rows * elements_ * pitch + kernels.lanes), pitch, elements_ * pitch};
-  own_filters_ = scratch.take<T>(plan.filters_first ? 0 : layout_.elements(grid.tile));
+  own_filters_ = scratch.take<T>(plan.filters_first ? 0 : elements_ * layout_.step);
   const int64_t panels = ceil_div(plan.block, kernels.nr);
   panels_ = scratch.take<PanelOfB<T>>(panels);
   store_runs_ = scratch.take<PixelRun>(panels);

@@ -21,14 +21,17 @@ struct WinogradProblem {
 
 // The tiles of all images in one row: the columns of the products.
 struct TileGrid {
-  int64_t tile;
+  WinogradSize size;
   int64_t h, w;  // tiles of an image
   int64_t count;
 
-  TileGrid(int64_t tile_size, int64_t batch, int64_t out_h, int64_t out_w)
-      : tile(tile_size), h(ceil_div(out_h, tile)), w(ceil_div(out_w, tile)), count(batch * h * w) {}
+  TileGrid(const WinogradSize& tile_size, int64_t batch, int64_t out_h, int64_t out_w)
+      : size(tile_size),
+        h(ceil_div(out_h, size.tile)),
+        w(ceil_div(out_w, size.tile)),
+        count(batch * h * w) {}
 
-  int64_t elements() const { return (tile + 2) * (tile + 2); }
+  int64_t elements() const { return size.elements(); }
   int64_t most_runs(int64_t tiles) const { return w == 0 ? 0 : tiles / w + 2; }
 
   // The runs of the tiles [first, first + tiles) of images that lie `image_step` apart.
@@ -38,8 +41,8 @@ struct TileGrid {
     int64_t column = 0;
     for_each_run(first, tiles, tiles, w,
                  [&](int64_t, int64_t, int64_t row, int64_t offset, int64_t length) {
-                   *run++ = {row / h * image_step, row % h * tile - shift_y,
-                             offset * tile - shift_x, column, length};
+                   *run++ = {row / h * image_step, row % h * size.tile - shift_y,
+                             offset * size.tile - shift_x, column, length};
                    column += length;
                  });
     return {runs, run - runs};
@@ -65,8 +68,8 @@ struct ProductFilters {
   }
 };
 
-// How the products are cut. Transformed input is kept for `strip` tiles, by each thread or by all of
-// them together; a task multiplies `rows` rows of filters with `block` tiles at a time.
+// How the products are cut. Transformed input is kept for `strip` tiles, by each thread or by all
+// of them together; a task multiplies `rows` rows of filters with `block` tiles at a time.
 struct WinogradPlan {
   int threads;
   int64_t strips, strip;

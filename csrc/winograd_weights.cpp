@@ -8,8 +8,8 @@
 namespace convolt {
 namespace {
 
-// Strip by strip, a strip being some tiles of 4 x 4 pixels of dy, side by side and image after
-// image, with the 6 x 6 pixels of x that they met:
+// Strip by strip, a strip being some tiles of dy, 4 x 4 pixels of it for filters of 3 x 3, 2 x 2
+// for 5 x 5, side by side and image after image, with the 6 x 6 pixels of x that they met:
 //
 //   1. U = G dy G^T of all output channels and V = B^T x B of all input channels: 36 matrices each,
 //      channels x tiles, which stay in cache;
@@ -32,7 +32,8 @@ class WinogradGradient {
         dy_(dy),
         x_(x),
         dweight_(dweight),
-        grid_(4, p.batch, p.out_h, p.out_w),
+        grid_(p.taps() == 9 ? WinogradSize{4, 3} : WinogradSize{2, 5}, p.batch, p.out_h, p.out_w),
+        gradient_(p.taps() == 9 ? kernels_.winograd_gradient_3x3 : kernels_.winograd_gradient_5x5),
         rows_(p.group_out_channels()),
         channels_(p.group_in_channels()),
         panels_(ceil_div(channels_, kernels_.nr)),
@@ -156,8 +157,8 @@ class WinogradGradient {
       const WinogradPlanes<const T> planes = {dy_ + (group * rows_ + row) * dy_plane,
                                               std::min(kRowsAtOnce, rows_ - row), p_.out_h,
                                               p_.out_w};
-      kernels_.winograd_gradient(planes, dy_runs, round_up(tiles, kernels_.lanes),
-                                 {u_.data + row * u_.pitch, u_.step, u_.pitch});
+      gradient_.dy(planes, dy_runs, round_up(tiles, kernels_.lanes),
+                   {u_.data + row * u_.pitch, u_.step, u_.pitch});
     });
     parallel_for(panels_, threads_, [&](int64_t panel, int thread) {
       transform_panel(group, panel, tiles, x_runs, own(thread).v);
@@ -171,7 +172,7 @@ class WinogradGradient {
     const int64_t nr = kernels_.nr, channel = panel * nr;
     const WinogradPlanes<const T> planes = {x_ + (group * channels_ + channel) * p_.in_h * p_.in_w,
                                             std::min(nr, channels_ - channel), p_.in_h, p_.in_w};
-    kernels_.winograd_4x4.input(planes, runs, round_up(tiles, kernels_.lanes), v);
+    winograd_kernels(kernels_, grid_.size).input(planes, runs, round_up(tiles, kernels_.lanes), v);
     for (int64_t e = 0; e < kElements; ++e) {
       T* const packed = packed_v_ + (e * panels_ + panel) * strip_ * nr;
       if (planes.channels < nr) std::fill_n(packed, tiles * nr, T{0});
@@ -197,8 +198,8 @@ class WinogradGradient {
   // Step 3: the filters of `rows` output channels, from `row` on, of which m is.
   void transform_products(int64_t group, int64_t row, int64_t rows, const WinogradMatrices<T>& m) {
     for (int64_t r = 0; r < rows; ++r) {
-      kernels_.winograd_taps(m.data + r * m.pitch, m.step, channels_,
-                             dweight_ + (group * rows_ + row + r) * channels_ * 9);
+      gradient_.filters(m.data + r * m.pitch, m.step, channels_,
+                        dweight_ + (group * rows_ + row + r) * channels_ * p_.taps());
     }
   }
 
@@ -208,6 +209,7 @@ class WinogradGradient {
   const T* x_;
   T* dweight_;
   TileGrid grid_;
+  const WinogradGradientKernels<T>& gradient_;
   int64_t rows_, channels_, panels_;  // panels of NR channels
   int threads_;
   int64_t strip_, block_;
@@ -226,7 +228,7 @@ class WinogradGradient {
 template <typename T>
 void winograd_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
   if (p.batch * p.out_h * p.out_w == 0 || p.out_channels * p.in_channels == 0) {
-    std::fill_n(dweight, p.out_channels * p.group_in_channels() * 9, T{0});
+    std::fill_n(dweight, p.out_channels * p.group_in_channels() * p.taps(), T{0});
     return;
   }
   WinogradGradient<T>(p, dy, x, dweight).run();

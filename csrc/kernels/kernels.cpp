@@ -37,6 +37,9 @@ constexpr bool kHasPlaneKernels = kVectorBytes > 16 || kRegisters > 16;
 template <typename T, template <typename> class Tiles>
 constexpr WinogradKernels<T> kWinograd = {winograd_input<T, Tiles<T>>, winograd_filter<T, Tiles<T>>,
                                           winograd_output<T, Tiles<T>>};
+template <typename T, template <typename> class Tiles>
+constexpr WinogradGradientKernels<T> kGradient = {winograd_input<T, Tiles<T>>,
+                                                  winograd_taps<T, Tiles<T>>};
 
 template <typename T>
 constexpr KernelTable<T> make_table() {
@@ -77,8 +80,9 @@ constexpr KernelTable<T> make_table() {
   table.sum_dots = sum_dots<T>;
   table.winograd_2x2 = kWinograd<T, Tiles2x2>;
   table.winograd_4x4 = kWinograd<T, Tiles4x4>;
-  table.winograd_gradient = winograd_input<T, GradientTiles<T>>;
-  table.winograd_taps = winograd_taps<T>;
+  table.winograd_2x2_of_5x5 = kWinograd<T, Tiles2x2Of5x5>;
+  table.winograd_gradient_3x3 = kGradient<T, Gradient3x3>;
+  table.winograd_gradient_5x5 = kGradient<T, Gradient5x5>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

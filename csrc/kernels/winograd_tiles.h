@@ -1,153 +1,11 @@
-// The transforms of Winograd's convolution F(m x m, 3 x 3), m = 2 or 4: a tile of m x m outputs
-// from (m + 2) x (m + 2) inputs, by as many products instead of 9 m^2. csrc/winograd.h has the
-// method.
-//
-// The lanes of a vector are tiles side by side; a one-dimensional transform acts on the rows of
-// their matrices and then on the columns. kTile pixels lie between two tiles, which have kInput
-// pixels a side, are known at kSide points, and give kOutput results a side. With m(x) the product
-// of (x - a) over the finite points a, the matrices are
-//
-//   B^T, of the input    row a: the coefficients of m(x) / (x - a);     infinity: those of m(x)
-//   G,   of the filter   row a: (1, a, a^2) / m'(a);                    infinity: (0, 0, 1)
-//   A^T, of the output   row k: a^k for every a, and in the last row 1 for infinity
+// The loops of Winograd's transforms, for one size of tile (winograd_points.h) each: the tiles of
+// an image, the filters, and the outputs.
 #pragma once
 
-#include "../kernel_table.h"
-#include "simd_lanes.h"
+#include "winograd_points.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {
-
-// Where a vector of tiles begins in a row of an image. Pixel j is inside of it for begin <= j <
-// end; the others are 0.
-template <typename T>
-struct TileRow {
-  const T* pixels;
-  int64_t begin, end;
-
-  bool has_all(int64_t count) const { return begin <= 0 && end >= count; }
-  Vec<T> load_inside(int64_t j) const {
-    return load_lanes<T>(pixels + j, lanes_between<T>(begin - j, end - j));
-  }
-  // The first pixels, where they lie or else in `copy`, of whole vectors.
-  template <int kCount>
-  const T* first(T* copy) const {
-    if (has_all(kCount)) return pixels;
-    for (int64_t j = 0; j < kCount; j += kLanes<T>) store<T>(copy + j, load_inside(j));
-    return copy;
-  }
-};
-
-template <typename T>
-constexpr int round_up_to_lanes(int count) {
-  return (count + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-}
-
-// Points 0, 1, -1, infinity; m(x) = x^3 - x. Of point 0, where m'(0) = -1, input and filter both
-// have the sign turned.
-template <typename T>
-struct Tiles2x2 {
-  static constexpr int kTile = 2, kInput = 4, kSide = 4, kOutput = 2;
-
-  static void input(const Vec<T>* d, Vec<T>* v) {
-    v[0] = d[0] - d[2];
-    v[1] = d[1] + d[2];
-    v[2] = d[2] - d[1];
-    v[3] = d[3] - d[1];
-  }
-  static void filter(const Vec<T>* g, Vec<T>* u) {
-    const Vec<T> even = (g[0] + g[2]) * T(0.5), odd = g[1] * T(0.5);
-    u[0] = g[0];
-    u[1] = even + odd;
-    u[2] = even - odd;
-    u[3] = g[2];
-  }
-  static void output(const Vec<T>* m, Vec<T>* y) {
-    y[0] = m[0] + m[1] + m[2];
-    y[1] = m[1] - m[2] + m[3];
-  }
-  // d[j][lane] = pixel 2 * lane + j
-  static void load_columns(const TileRow<T>& row, Vec<T>* d) {
-    const bool all = row.has_all(2 * kLanes<T> + 2);
-    for (int j = 0; j < 4; j += 2) {
-      const T* const p = row.pixels + j;
-      const Vec<T> low = all ? load<T>(p) : row.load_inside(j);
-      const Vec<T> high = all ? load<T>(p + kLanes<T>) : row.load_inside(j + kLanes<T>);
-      d[j] = in_pair_order<T>(even_places(low, high));
-      d[j + 1] = in_pair_order<T>(odd_places(low, high));
-    }
-  }
-  // The inverse, of two.
-  static void interleave(const Vec<T>* y, Vec<T>* row) {
-    row[0] = first_interleaved(y[0], y[1]);
-    row[1] = last_interleaved(y[0], y[1]);
-  }
-};
-
-// Points 0, sqrt(2), -sqrt(2), sqrt(1/2), -sqrt(1/2), infinity; m(x) = x^5 - 5/2 x^3 + x. Their
-// powers and the sums of these are small, and they come in pairs a, -a that share their even and
-// their odd parts: the rounding error is half of that with the points 0, 1, -1, 2, -2.
-template <typename T>
-struct Tiles4x4 {
-  static constexpr int kTile = 4, kInput = 6, kSide = 6, kOutput = 4;
-  static constexpr double kRootOfTwo = 1.41421356237309504880;
-  static constexpr T kRoot = T(kRootOfTwo), kHalfRoot = T(kRootOfTwo / 2);
-
-  static void input(const Vec<T>* d, Vec<T>* v) {
-    const Vec<T> outer_even = multiply_add<T>(broadcast<T>(T(-0.5)), d[2], d[4]);
-    const Vec<T> outer_odd = multiply_add<T>(broadcast<T>(-kHalfRoot), d[1], d[3] * kRoot);
-    const Vec<T> inner_even = multiply_add<T>(broadcast<T>(T(-2)), d[2], d[4]);
-    const Vec<T> inner_odd = multiply_add<T>(broadcast<T>(-kRoot), d[1], d[3] * kHalfRoot);
-    v[0] = multiply_add<T>(broadcast<T>(T(-2.5)), d[2], d[0]) + d[4];
-    v[1] = outer_even + outer_odd;
-    v[2] = outer_even - outer_odd;
-    v[3] = inner_even + inner_odd;
-    v[4] = inner_even - inner_odd;
-    v[5] = multiply_add<T>(broadcast<T>(T(-2.5)), d[3], d[1]) + d[5];
-  }
-  // m'(+-sqrt(2)) = 6, m'(+-sqrt(1/2)) = -3/2
-  static void filter(const Vec<T>* g, Vec<T>* u) {
-    constexpr T kThird = T(1. / 3), kTwoThirds = T(2. / 3), kSixth = T(1. / 6);
-    const Vec<T> outer_even = multiply_add<T>(broadcast<T>(kThird), g[2], g[0] * kSixth);
-    const Vec<T> outer_odd = g[1] * T(kRootOfTwo / 6);
-    const Vec<T> inner_even = multiply_add<T>(broadcast<T>(-kThird), g[2], g[0] * -kTwoThirds);
-    const Vec<T> inner_odd = g[1] * T(-kRootOfTwo / 3);
-    u[0] = g[0];
-    u[1] = outer_even + outer_odd;
-    u[2] = outer_even - outer_odd;
-    u[3] = inner_even + inner_odd;
-    u[4] = inner_even - inner_odd;
-    u[5] = g[2];
-  }
-  static void output(const Vec<T>* m, Vec<T>* y) {
-    const Vec<T> outer_even = m[1] + m[2], outer_odd = m[1] - m[2];
-    const Vec<T> inner_even = m[3] + m[4], inner_odd = m[3] - m[4];
-    y[0] = m[0] + (outer_even + inner_even);
-    y[1] = multiply_add<T>(broadcast<T>(kHalfRoot), inner_odd, outer_odd * kRoot);
-    y[2] = multiply_add<T>(broadcast<T>(T(0.5)), inner_even, outer_even + outer_even);
-    y[3] = multiply_add<T>(broadcast<T>(kHalfRoot / 2), inner_odd,
-                           multiply_add<T>(broadcast<T>(2 * kRoot), outer_odd, m[5]));
-  }
-  // d[j][lane] = pixel 4 * lane + j
-  static void load_columns(const TileRow<T>& row, Vec<T>* d) {
-    constexpr int kRead = 4 * kLanes<T> + 4;
-    T copy[round_up_to_lanes<T>(kRead)];
-    const T* const p = row.template first<kRead>(copy);
-    Vec<T> next[4];
-    load_quads(p, 4, d);
-    load_quads(p + 4, 4, next);
-    d[4] = next[0];
-    d[5] = next[1];
-  }
-  static void interleave(const Vec<T>* y, Vec<T>* row) {
-    const Vec<T> even[2] = {first_interleaved(y[0], y[2]), last_interleaved(y[0], y[2])};
-    const Vec<T> odd[2] = {first_interleaved(y[1], y[3]), last_interleaved(y[1], y[3])};
-    for (int half = 0; half < 2; ++half) {
-      row[2 * half] = first_interleaved(even[half], odd[half]);
-      row[2 * half + 1] = last_interleaved(even[half], odd[half]);
-    }
-  }
-};
 
 // The matrices of a vector of tiles that begin at (y, x) of a plane, `count` of which are stored.
 template <typename T, typename Tiles>
@@ -200,17 +58,18 @@ static void winograd_input(const WinogradPlanes<const T>& planes, const Winograd
 template <typename T, typename Tiles>
 static inline void transform_filter(const T* filters, int64_t step, bool flipped, int64_t u_step,
                                     T* u) {
-  constexpr int kSide = Tiles::kSide, kTaps = 9;
-  Vec<T> taps[kTaps], last[4];
-  load_quads(filters, step, taps);
-  load_quads(filters + 4, step, taps + 4);
-  load_quads(filters + 5, step, last);
-  taps[8] = last[3];
-  Vec<T> rows[kSide][3];  // row i of the filters, their columns transformed
-  for (int j = 0; j < 3; ++j) {
-    const Vec<T> column[3] = {flipped ? taps[8 - j] : taps[j], flipped ? taps[5 - j] : taps[3 + j],
-                              flipped ? taps[2 - j] : taps[6 + j]};
-    Vec<T> transformed[kSide];
+  constexpr int kSide = Tiles::kSide, kTaps = Tiles::kTaps, kAll = kTaps * kTaps;
+  Vec<T> taps[kAll], last[4];
+  for (int t = 0; t + 4 <= kAll; t += 4) load_quads(filters + t, step, taps + t);
+  load_quads(filters + kAll - 4, step, last);
+  taps[kAll - 1] = last[3];
+  Vec<T> rows[kSide][kTaps];  // row i of the filters, their columns transformed
+  for (int j = 0; j < kTaps; ++j) {
+    Vec<T> column[kTaps], transformed[kSide];
+    for (int i = 0; i < kTaps; ++i) {
+      const int t = i * kTaps + j;
+      column[i] = taps[flipped ? kAll - 1 - t : t];
+    }
     Tiles::filter(column, transformed);
     for (int i = 0; i < kSide; ++i) rows[i][j] = transformed[i];
   }
@@ -225,7 +84,7 @@ static inline void transform_filter(const T* filters, int64_t step, bool flipped
 template <typename T, typename Tiles>
 static void transform_last_filters(const T* filters, int64_t step, int64_t count, bool flipped,
                                    int64_t u_step, T* u) {
-  constexpr int kTaps = 9;
+  constexpr int kTaps = Tiles::kTaps * Tiles::kTaps;
   T copies[kLanes<T> * kTaps] = {};
   for (int64_t c = 0; c < count; ++c) {
     for (int t = 0; t < kTaps; ++t) copies[c * kTaps + t] = filters[c * step + t];

@@ -45,6 +45,8 @@ inline const std::vector<ConvCase> kConvCases = {
     {{1, 9, 4, 150}, {7, 9, 3, 3}, window(1, 1, {4, 3, 0, 5}, 1, 1), 1},
     {{2, 8, 60, 62}, {4, 4, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 2},
     {{1, 260, 5, 6}, {9, 260, 3, 3}, window(1, 1, {1, 1, 1, 1}, 1, 1), 1},
+    {{2, 9, 11, 23}, {19, 9, 5, 5}, window(1, 1, {2, 2, 1, 4}, 1, 1), 1},
+    {{1, 34, 6, 70}, {6, 17, 5, 5}, window(1, 1, {0, 3, 5, 0}, 1, 1), 2},
     // Few columns, with and without stride; tall blocks of A; planes read where they lie; and
     // gradients whose phases are joined.
     {{1, 133, 1, 5}, {135, 133, 1, 2}, window(1, 1, {0, 0, 0, 1}, 1, 1), 1},
@@ -92,8 +94,8 @@ std::vector<T> channel_planes(const Shape4& shape, const T* bias) {
 
 inline std::vector<Algorithm> algorithms_for(const Conv2dProblem& p) {
   std::vector<Algorithm> algorithms = {Algorithm::kAuto, Algorithm::kGemm};
-  if (winograd_applies(p.kernel_h, p.kernel_w, p.window)) {
-    algorithms.insert(algorithms.end(), {Algorithm::kWinograd2x2, Algorithm::kWinograd4x4});
+  for (const Algorithm asked : {Algorithm::kWinograd2x2, Algorithm::kWinograd4x4}) {
+    if (winograd_applies(asked, p.kernel_h, p.kernel_w, p.window)) algorithms.push_back(asked);
   }
   return algorithms;
 }
@@ -103,13 +105,10 @@ inline std::vector<Algorithm> algorithms_for(const Conv2dProblem& p) {
 template <typename T>
 T tolerance(const Conv2dProblem& p, Pass pass, Algorithm algorithm) {
   const Algorithm chosen = plan<T>(p, pass, algorithm);
-  const bool of_weights = pass == Pass::kBackwardWeights;
-  if (chosen != Algorithm::kWinograd4x4 && (chosen != Algorithm::kWinograd2x2 || of_weights)) {
-    return 0;
-  }
-  const int64_t products = of_weights
+  if (!is_winograd(chosen)) return 0;
+  const int64_t products = pass == Pass::kBackwardWeights
                                ? p.batch * p.out_pixels()
-                               : 9 * std::max(p.group_in_channels(), p.group_out_channels());
+                               : p.taps() * std::max(p.group_in_channels(), p.group_out_channels());
   return 16 * 9 * static_cast<T>(products) * std::numeric_limits<T>::epsilon();
 }
 

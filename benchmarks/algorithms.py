@@ -1,4 +1,4 @@
-"""Compare the algorithms of 3x3 convolution with each other, and "auto" with the best of them.
+"""Compare the algorithms of 3x3 and 5x5 convolution with each other, and "auto" with the best of them.
 
 A grid of shapes from tiny maps to large ones, from few channels to many; what the choice of "auto"
 costs against the fastest algorithm is the last column. See benchmarks/README.md.
@@ -11,6 +11,7 @@ import os
 import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import product
 from time import perf_counter
 from types import SimpleNamespace
 
@@ -20,13 +21,15 @@ from contest import positive
 from results import Result, write_json
 from worker import ISA_LIMITS
 
-NAMED = ("gemm", "winograd_2x2", "winograd_4x4")
+NAMED = {3: ("gemm", "winograd_2x2", "winograd_4x4"), 5: ("gemm", "winograd_2x2")}
 TASKS = ("forward", "prepared", "backward_data", "backward_weights")
 CHANNELS = [
     *((8, 16), (32, 8), (16, 16), (16, 64), (32, 32), (64, 16), (32, 128), (64, 64)),
     *((96, 208), (64, 192), (128, 128), (256, 64), (160, 320), (256, 256), (512, 128), (512, 512)),
 ]
+CHANNELS_OF_5X5 = [(8, 16), (16, 32), (24, 64), (48, 128), (96, 256), (256, 256)]
 SIZES = (4, 6, 7, 10, 14, 20, 28, 56)
+SIZES_OF_5X5 = (7, 14, 28)
 BATCHES = (1, 8)
 MOST_FLOPS = 4e9
 SECONDS_A_ROUND = 0.02
@@ -34,21 +37,24 @@ SECONDS_A_ROUND = 0.02
 
 @dataclass(frozen=True)
 class Grid:
-    """A 3x3 layer with padding 1 on square images."""
+    """A layer that keeps the size of square images."""
 
     batch: int
     in_channels: int
     out_channels: int
     size: int
+    kernel: int = 3
 
     @property
     def flops(self) -> int:
         """Floating-point operations of the direct sum."""
-        return 18 * self.batch * self.in_channels * self.out_channels * self.size**2
+        taps, channels = self.kernel**2, self.in_channels * self.out_channels
+        return 2 * taps * self.batch * channels * self.size**2
 
     def __str__(self) -> str:
         """Describe it in a table."""
-        return f"{self.batch} x {self.in_channels} -> {self.out_channels}, {self.size}"
+        channels = f"{self.in_channels} -> {self.out_channels}"
+        return f"{self.batch} x {channels}, {self.size}, {self.kernel}x{self.kernel}"
 
 
 @dataclass(frozen=True)
@@ -61,17 +67,19 @@ class GridResult(Result):
     @property
     def loss(self) -> float:
         """The time of "auto" over that of the best algorithm."""
-        return self.median("auto") / min(self.median(name) for name in NAMED)
+        return self.median("auto") / min(self.median(name) for name in NAMED[self.shape.kernel])
 
 
 def grid() -> Iterator[Grid]:
     """Yield the shapes."""
-    for channels in CHANNELS:
-        for size in SIZES:
-            for batch in BATCHES:
-                shape = Grid(batch, *channels, size)
-                if shape.flops <= MOST_FLOPS:
-                    yield shape
+    for kernel, all_channels, sizes in (
+        (3, CHANNELS, SIZES),
+        (5, CHANNELS_OF_5X5, SIZES_OF_5X5),
+    ):
+        for channels, size, batch in product(all_channels, sizes, BATCHES):
+            shape = Grid(batch, *channels, size, kernel)
+            if shape.flops <= MOST_FLOPS:
+                yield shape
 
 
 def calls(shape: Grid, task: str) -> dict[str, Callable[[], object]]:
@@ -82,11 +90,12 @@ def calls(shape: Grid, task: str) -> dict[str, Callable[[], object]]:
     image = (shape.batch, shape.in_channels, shape.size, shape.size)
     x = rng.standard_normal(image, np.float32)
     dy = rng.standard_normal((shape.batch, shape.out_channels, *image[2:]), np.float32)
-    weight = rng.standard_normal((shape.out_channels, shape.in_channels, 3, 3), np.float32)
+    kernel = (shape.kernel, shape.kernel)
+    weight = rng.standard_normal((shape.out_channels, shape.in_channels, *kernel), np.float32)
     out = np.empty_like(dy)
 
     def call(algorithm: str) -> Callable[[], np.ndarray]:
-        options = {"padding": 1, "algorithm": algorithm}
+        options = {"padding": shape.kernel // 2, "algorithm": algorithm}
         if task == "prepared":
             prepared = convolt.PreparedConv2d(weight, **options)
             return lambda: prepared(x, out=out)
@@ -97,7 +106,7 @@ def calls(shape: Grid, task: str) -> dict[str, Callable[[], object]]:
             convolt.conv2d_backward(dy, x, weight, needs=(gradient,), **options), gradient
         )
 
-    result = {name: call(name) for name in (*NAMED, "auto")}
+    result = {name: call(name) for name in (*NAMED[shape.kernel], "auto")}
     expected = result["gemm"]().copy()
     for name, function in result.items():
         error = np.abs(function() - expected).max() / np.abs(expected).max()
@@ -130,9 +139,12 @@ def measure(shape: Grid, task: str, rounds: int) -> GridResult:
 def row(result: GridResult) -> str:
     """Return a line of the table: GFLOP/s of the direct sum."""
     rates = "".join(
-        f"{result.shape.flops / result.median(name) / 1e9:14.1f}" for name in (*NAMED, "auto")
+        f"{result.shape.flops / result.median(name) / 1e9:14.1f}"
+        if name in result.seconds
+        else f"{'-':>14}"
+        for name in (*NAMED[3], "auto")
     )
-    return f"{result.task:15}{result.shape!s:26}{rates}{result.loss:8.2f}"
+    return f"{result.task:17}{result.shape!s:28}{rates}{result.loss:8.2f}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -148,7 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     import convolt
 
     results = []
-    print(f"{'':41}" + "".join(f"{name:>14}" for name in (*NAMED, "auto")) + "    loss")
+    print(f"{'':45}" + "".join(f"{name:>14}" for name in (*NAMED[3], "auto")) + "    loss")
     with convolt.num_threads(options.threads):
         for task in TASKS if options.task == "all" else [options.task]:
             for shape in grid():

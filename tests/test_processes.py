@@ -244,6 +244,24 @@ def convolve_in_a_handler(threads: int) -> None:
     assert y.tobytes() == expected.tobytes()
 
 
+def use_a_prepared_weight_in_a_handler(algorithm: str, threads: int) -> None:
+    """The handler's call comes while the first call still packs the same weight."""
+    convolt.set_isa(slowest_isa())
+    convolt.set_num_threads(threads)
+    x = np.ones((1, 1024, 1, 1), np.float32)
+    for rows in (512, 1024, 2048, 4096, 8192):  # until packing takes long enough
+        weight = np.ones((rows, 1024, 3, 3), np.float32)
+        prepared = convolt.PreparedConv2d(weight, padding=1, algorithm=algorithm)
+        results: list[bytes] = []
+        with Ticking(partial(lambda use, to: to.append(use(x).tobytes()), prepared, results)):
+            y = prepared(x)
+            during = len(results)
+        assert set(results) <= {y.tobytes()}
+        if during > 0:
+            return
+    raise AssertionError("signals were not handled during the call")
+
+
 def test_interrupt_ends_a_long_call() -> None:
     run_function(interrupt_a_call)
 
@@ -258,3 +276,11 @@ def test_exception_of_a_handler_ends_a_long_call(name: str, threads: int) -> Non
 @pytest.mark.parametrize("threads", [1, 2])
 def test_handler_may_convolve(threads: int) -> None:
     run_function(convolve_in_a_handler, threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("algorithm", ["gemm", "winograd_2x2"])
+def test_handler_may_use_the_prepared_weight_that_it_interrupts(
+    algorithm: str, threads: int
+) -> None:
+    run_function(use_a_prepared_weight_in_a_handler, algorithm, threads)

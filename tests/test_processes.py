@@ -33,7 +33,10 @@ def all_passes(x: Any, weight: Any) -> list[bytes]:
     y = convolt.conv2d(x, weight)
     pooled, indices = convolt.max_pool2d(x, 3, 1, return_indices=True)
     dx = convolt.max_pool2d_backward(pooled, indices, x.shape, 3, 1)
-    return [array.tobytes() for array in (y, *convolt.conv2d_backward(y, x, weight), pooled, dx)]
+    tiled = convolt.conv2d(x, weight, algorithm="winograd")
+    prepared = convolt.PreparedConv2d(weight, algorithm="winograd")(x)
+    results = (y, *convolt.conv2d_backward(y, x, weight), pooled, dx, tiled, prepared)
+    return [array.tobytes() for array in results]
 
 
 # --- fork ---------------------------------------------------------------------------------------
@@ -198,8 +201,14 @@ class Enough(Exception):
     """Raised by a signal handler."""
 
 
+def by_winograd(function: Callable[..., object], tile: str) -> Callable[[], object]:
+    return lambda: function(*many_products(), padding=1, algorithm=f"winograd_{tile}")
+
+
 LONG_CALLS: dict[str, Callable[[], object]] = {
     "forward": lambda: convolt.conv2d(*many_products(), padding=1),
+    "winograd, forward": by_winograd(convolt.conv2d, "2x2"),
+    "winograd, backward_data": by_winograd(convolt.conv_transpose2d, "4x4"),
     "backward_data": lambda: convolt.conv_transpose2d(*many_products(), padding=1),
     "backward_weights": lambda: convolt.conv2d_backward(
         many_products()[0], *many_products(), padding=1, needs=["dweight"]
@@ -236,7 +245,12 @@ def convolve_in_a_handler(threads: int) -> None:
     expected = convolt.conv2d(x, weight)
     small_expected = all_passes(*small_problem())
     results = []
-    with Ticking(lambda: results.append(all_passes(*small_problem()))) as clock:
+
+    def handle() -> None:
+        convolt.release_memory()  # not what the interrupted call works with
+        results.append(all_passes(*small_problem()))
+
+    with Ticking(handle) as clock:
         y = convolt.conv2d(x, weight)
         during = clock.ticks
     assert during >= 2, "signals were not handled during the call"

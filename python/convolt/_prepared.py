@@ -23,8 +23,9 @@ class PreparedConv2d:
     where images are small and filters are many.
 
     It keeps copies of `weight` and `bias`: what is written into these arrays later has no effect.
-    Winograd's transformed filters take up to four times the memory of the weight. Calls from
-    several threads at once are safe.
+    Beside the copy it keeps each form of the weight that a call has needed: packed for images of
+    few pixels, and of many, of its own size; transformed for Winograd's tiles of 2x2 outputs, twice
+    that, and of 4x4, four times. Calls from several threads at once are safe.
 
     Parameters
     ----------

@@ -21,10 +21,10 @@ from results import Result, write_json
 from worker import ISA_LIMITS
 
 NAMED = ("gemm", "winograd_2x2", "winograd_4x4")
-TASKS = ("forward", "prepared", "backward_data")
+TASKS = ("forward", "prepared", "backward_data", "backward_weights")
 CHANNELS = [
-    *((8, 16), (16, 16), (16, 64), (32, 32), (64, 16), (32, 128), (64, 64), (96, 208)),
-    *((64, 192), (128, 128), (256, 64), (160, 320), (256, 256), (512, 128), (512, 512)),
+    *((8, 16), (32, 8), (16, 16), (16, 64), (32, 32), (64, 16), (32, 128), (64, 64)),
+    *((96, 208), (64, 192), (128, 128), (256, 64), (160, 320), (256, 256), (512, 128), (512, 512)),
 ]
 SIZES = (4, 6, 7, 10, 14, 20, 28, 56)
 BATCHES = (1, 8)
@@ -92,7 +92,10 @@ def calls(shape: Grid, task: str) -> dict[str, Callable[[], object]]:
             return lambda: prepared(x, out=out)
         if task == "forward":
             return lambda: convolt.conv2d(x, weight, out=out, **options)
-        return lambda: convolt.conv2d_backward(dy, x, weight, needs=("dx",), **options).dx
+        gradient = "dx" if task == "backward_data" else "dweight"
+        return lambda: getattr(
+            convolt.conv2d_backward(dy, x, weight, needs=(gradient,), **options), gradient
+        )
 
     result = {name: call(name) for name in (*NAMED, "auto")}
     expected = result["gemm"]().copy()

@@ -83,10 +83,11 @@ void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, 
   switch (plan<T>(problem, Pass::kBackwardWeights, algorithm)) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-    case Algorithm::kWinograd:
-    case Algorithm::kWinograd2x2:
-    case Algorithm::kWinograd4x4:
+    case Algorithm::kWinograd2x2:  // has no gradient of its own
       return gemm_backward_weights(without_window(problem), dy, x, dweight);
+    case Algorithm::kWinograd:
+    case Algorithm::kWinograd4x4:
+      return winograd_backward_weights(problem, dy, x, dweight);
     case Algorithm::kDepthwise:
       return depthwise_backward_weights(problem, dy, x, dweight);
   }

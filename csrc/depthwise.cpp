@@ -11,11 +11,12 @@ namespace convolt {
 namespace {
 
 // Whether the kernels have such a window; that of backward_weights is the window of forward.
+template <typename T>
 bool has_plane_window(const Conv2dProblem& p) {
   const WindowParams& w = p.window;
-  return p.group_in_channels() == 1 && p.kernel_h == p.kernel_w &&
-         (p.kernel_h == 3 || p.kernel_h == 5) && w.stride_h == w.stride_w && w.stride_h <= 2 &&
-         w.dilation_h == 1 && w.dilation_w == 1;
+  return selected_kernels<T>().plane_windows != nullptr && p.group_in_channels() == 1 &&
+         p.kernel_h == p.kernel_w && (p.kernel_h == 3 || p.kernel_h == 5) &&
+         w.stride_h == w.stride_w && w.stride_h <= 2 && w.dilation_h == 1 && w.dilation_w == 1;
 }
 
 // Products of one call of a kernel, some 100 us: neither the start of a task nor the end of the
@@ -120,7 +121,7 @@ const T* make_zero_row(std::byte* bytes, int64_t count) {
 template <typename T>
 void depthwise_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias,
                        bool relu, T* y) {
-  if (!has_plane_window(p)) return tap_rows_forward(p, x, weight, bias, relu, y);
+  if (!has_plane_window<T>(p)) return tap_rows_forward(p, x, weight, bias, relu, y);
   const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
   const Scratch scratch(zero_row_bytes<T>(p.in_w));
   const int64_t outputs = p.group_out_channels();
@@ -153,7 +154,7 @@ template <typename T>
 void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                              T* dx) {
   const int64_t stride = p.window.stride_h;
-  if (!has_plane_window(p) || p.group_out_channels() != 1) {
+  if (!has_plane_window<T>(p) || p.group_out_channels() != 1) {
     return tap_rows_backward_data(p, dy, weight, bias, dx);
   }
   const KernelTable<T>& kernels = kernels_for_columns<T>(ceil_div(p.in_w, stride));
@@ -194,7 +195,7 @@ void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weigh
 
 template <typename T>
 void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
-  if (!has_plane_window(p)) return tap_rows_backward_weights(p, dy, x, dweight);
+  if (!has_plane_window<T>(p)) return tap_rows_backward_weights(p, dy, x, dweight);
   const int64_t elements = p.out_channels * p.taps();
   if (elements == 0) return;
   const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);

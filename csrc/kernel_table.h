@@ -187,12 +187,15 @@ struct WinogradMatrices {
   int64_t step, pitch;
 };
 
+// Column by column, a row for each channel. Writes whole vectors as far as `columns`.
+template <typename T>
+using WinogradTransform = void (*)(const WinogradPlanes<const T>& planes, const WinogradRuns& runs,
+                                   int64_t columns, const WinogradMatrices<T>& v);
+
 // The transforms of one size of tile, kernels/winograd_tiles.h.
 template <typename T>
 struct WinogradKernels {
-  // Column by column, a row for each channel. Writes whole vectors as far as `columns`.
-  void (*input)(const WinogradPlanes<const T>& planes, const WinogradRuns& runs, int64_t columns,
-                const WinogradMatrices<T>& v);
+  WinogradTransform<T> input;
   // A row for each row of filters, a column for each channel. Writes whole vectors.
   void (*filter)(const WinogradFilters<T>& filters, const WinogradMatrices<T>& u);
   // Reads whole vectors.
@@ -254,7 +257,8 @@ struct KernelTable {
   void (*store_tile)(const T* tile, int64_t pitch, int64_t rows, const TileTarget<T>& target,
                      int64_t panel, const Epilogue<T>& epilogue);
 
-  // Depthwise windows, kernels/plane_windows.h: weight[(c * outputs + m) * taps + t * step].
+  // Depthwise windows, kernels/plane_windows.h, or null where tap_rows has to do: weight[(c *
+  // outputs + m) * taps + t * step].
   void (*plane_windows)(const PlaneWindow<T>& window, const T* weight, T* y,
                         const Epilogue<T>& epilogue);
   // The gradient of the image of windows with stride 2: `image` is dy, with one output for each
@@ -273,6 +277,10 @@ struct KernelTable {
   void (*sum_dots)(const T* totals, int64_t count, T* sums);
 
   WinogradKernels<T> winograd_2x2, winograd_4x4;
+  // The gradient of the filters, kernels/winograd_gradient.h, with the input of winograd_4x4:
+  // tiles of dy, and dweight[channel * 9 + tap] from m[element * step + channel].
+  WinogradTransform<T> winograd_gradient;
+  void (*winograd_taps)(const T* m, int64_t step, int64_t channels, T* dweight);
 
   // GFLOP/s need a yardstick: runs independent chains of multiply-adds, returns the operations.
   double (*fma_chains)(int64_t iterations, T* sink);

@@ -1,5 +1,6 @@
 #include "plan.h"
 
+#include <algorithm>
 #include <type_traits>
 
 #include "isa.h"
@@ -32,27 +33,39 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
   return outputs <= (columns < narrow && channels > 1 ? 4 : 8) && pairs <= 320;
 }
 
-// Both have channels enough for tiles of a product.
+// Both have channels enough for tiles of a product. Of 8 channels and 8 outputs the row kernels are
+// as fast.
 bool suits_winograd(const Conv2dProblem& p) {
-  constexpr int64_t kLeastChannels = 8;
+  constexpr int64_t kLeastChannels = 8, kLeastPairs = 128;
+  const int64_t channels = p.group_in_channels(), outputs = p.group_out_channels();
   return winograd_applies(p.kernel_h, p.kernel_w, p.window) &&
-         p.group_in_channels() >= kLeastChannels && p.group_out_channels() >= kLeastChannels;
+         std::min(channels, outputs) >= kLeastChannels && channels * outputs >= kLeastPairs;
+}
+
+// For the gradient of filters, whose errors are those of whole tiles: against the few products of a
+// tap in a corner they would be large, as measured with images of 4 to 16 pixels a side.
+bool has_pixels_enough(const Conv2dProblem& p) {
+  constexpr int64_t kLeastPixels = 128;
+  return p.batch * (p.out_h - 1) * (p.out_w - 1) >= kLeastPixels;
 }
 
 }  // namespace
 
 template <typename T>
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked, bool prepared) {
+  const bool of_weights = pass == Pass::kBackwardWeights;
   if (asked == Algorithm::kWinograd) {
-    return fewest_products(problem, pass) == 2 ? Algorithm::kWinograd2x2 : Algorithm::kWinograd4x4;
+    return !of_weights && fewest_products(problem, pass) == 2 ? Algorithm::kWinograd2x2
+                                                              : Algorithm::kWinograd4x4;
   }
   if (asked != Algorithm::kAuto) return asked;
-  if (suits_rows(problem, pass)) return Algorithm::kDepthwise;
-  if (std::is_same_v<T, float> && pass != Pass::kBackwardWeights && suits_winograd(problem)) {
+  if (std::is_same_v<T, float> && suits_winograd(problem)) {
     const KernelTable<T>& kernels = selected_kernels<T>();
-    return cheapest_3x3(problem, pass, prepared, {kernels.mr, kernels.lanes});
+    const ProductTile tile = {kernels.mr, kernels.lanes};
+    if (!of_weights) return cheapest_3x3(problem, pass, prepared, tile);
+    if (has_pixels_enough(problem)) return cheapest_3x3_gradient(problem, tile);
   }
-  return Algorithm::kGemm;
+  return suits_rows(problem, pass) ? Algorithm::kDepthwise : Algorithm::kGemm;
 }
 
 template Algorithm plan<float>(const Conv2dProblem&, Pass, Algorithm, bool);

@@ -15,8 +15,9 @@ namespace {
 //      M = U V, a matrix product for each of the (m + 2)^2 elements, and
 //      Y = A^T M A + bias, to where it belongs.
 //
-// Threads share the channels of step 1 and the rows of step 2. A sum over the channels runs in
-// blocks of KC, whatever the batch, the strip or the threads: the same bits for all of them.
+// Each thread takes strips of its own, or, where there are fewer of them than threads, they share
+// the channels of step 1 and the rows of step 2. A sum over the channels runs in blocks of KC,
+// whatever the batch, the strip or the threads: the same bits for all of them.
 template <typename T>
 class WinogradConvolution {
  public:
@@ -33,44 +34,65 @@ class WinogradConvolution {
     Slicer size;
     take_shared(size);
     const std::size_t shared = size.used();
-    WinogradWorker<T>(kernels_, p_, grid_, plan_, size);
+    take_own(size);
     const std::size_t per_thread = size.used() - shared;
     const Scratch scratch(shared + per_thread * static_cast<std::size_t>(plan_.threads));
     Slicer slice(scratch.data());
     take_shared(slice);
     if (transforms_first()) transform_filters_first();
 
-    for (int64_t i = 0; i < p_.filters.groups * plan_.strips; ++i) {
-      WinogradTask<T> strip{};
-      strip.group = i / plan_.strips;
-      strip.first = i % plan_.strips * plan_.strip;
-      strip.tiles = std::min(plan_.strip, grid_.count - strip.first);
-      strip.v = {v_.data, v_.step, v_.pitch};
-      transform_input(strip);
-      parallel_for(plan_.parts, plan_.threads, [&](int64_t part, int thread) {
-        Slicer own(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
-        WinogradWorker<T> worker(kernels_, p_, grid_, plan_, own);
-        WinogradTask<T> task = strip;
-        task.row_begin = part * plan_.rows;
-        task.row_end = std::min(task.row_begin + plan_.rows, p_.filters.first.rows);
-        worker.run(task, filters_);
+    const auto own = [&](int thread) {
+      Slicer rest(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
+      return take_own(rest);
+    };
+    const int64_t strips = p_.filters.groups * plan_.strips;
+    if (plan_.strip_by_thread) {
+      parallel_for(strips, plan_.threads, [&](int64_t i, int thread) {
+        Own mine = own(thread);
+        const WinogradTask<T> strip = transform_input(i, mine.input, 1);
+        for (int64_t part = 0; part < plan_.parts; ++part) multiply(strip, part, mine.worker);
       });
+      return;
+    }
+    for (int64_t i = 0; i < strips; ++i) {
+      const WinogradTask<T> strip = transform_input(i, input_, plan_.threads);
+      parallel_for(plan_.parts, plan_.threads,
+                   [&](int64_t part, int thread) { multiply(strip, part, own(thread).worker); });
     }
   }
 
  private:
+  struct TransformedInput {
+    WinogradMatrices<T> v;
+    WinogradRun* runs;
+  };
+  struct Own {
+    TransformedInput input;
+    WinogradWorker<T> worker;
+  };
+
   bool transforms_first() const { return plan_.filters_first && prepared_ == nullptr; }
 
   void take_shared(Slicer& scratch) {
-    // Rows of an odd number of cache lines, and elements a line apart from a multiple of 4 KiB, so
-    // that neither share a set of the first level of the cache.
-    const int64_t line = static_cast<int64_t>(kCacheLine / sizeof(T));
-    v_.pitch = (ceil_div(plan_.strip, line) | 1) * line;
-    v_.step = p_.image.channels * v_.pitch + line;
-    v_.data = scratch.take<T>(grid_.elements() * v_.step);
-    runs_ = scratch.take<WinogradRun>(grid_.most_runs(plan_.strip));
+    input_ = take_input(scratch, plan_.strip_by_thread ? 0 : plan_.strip);
     const int64_t filters = p_.filters.groups * layout_.elements(grid_.tile);
     u_ = scratch.take<T>(transforms_first() ? filters : 0);
+  }
+
+  Own take_own(Slicer& scratch) const {
+    const TransformedInput input = take_input(scratch, plan_.strip_by_thread ? plan_.strip : 0);
+    return {input, WinogradWorker<T>(kernels_, p_, grid_, plan_, scratch)};
+  }
+
+  // Rows of an odd number of cache lines, and elements a line apart from a multiple of 4 KiB, so
+  // that neither share a set of the first level of the cache.
+  TransformedInput take_input(Slicer& scratch, int64_t tiles) const {
+    if (tiles == 0) return {};
+    const int64_t line = static_cast<int64_t>(kCacheLine / sizeof(T));
+    const int64_t pitch = (ceil_div(tiles, line) | 1) * line;
+    const int64_t step = p_.image.channels * pitch + line;
+    T* const data = scratch.take<T>(grid_.elements() * step);
+    return {{data, step, pitch}, scratch.take<WinogradRun>(grid_.most_runs(tiles))};
   }
 
   void take_prepared_filters() {
@@ -87,21 +109,36 @@ class WinogradConvolution {
     filters_ = {{u_, layout_.step, layout_.pitch, 0}, layout_.elements(grid_.tile)};
   }
 
-  void transform_input(const WinogradTask<T>& strip) {
+  // Step 1 of strip i.
+  WinogradTask<T> transform_input(int64_t i, const TransformedInput& input, int threads) {
     constexpr int64_t kChannelsAtOnce = 4;
+    const WinogradMatrices<T>& v = input.v;
+    WinogradTask<T> strip{};
+    strip.group = i / plan_.strips;
+    strip.first = i % plan_.strips * plan_.strip;
+    strip.tiles = std::min(plan_.strip, grid_.count - strip.first);
+    strip.v = {v.data, v.step, v.pitch};
     const int64_t channels = p_.image.channels, plane = p_.image.h * p_.image.w;
     const WinogradRuns runs =
         grid_.find_runs(strip.first, strip.tiles, p_.filters.groups * channels * plane, p_.pad_top,
-                        p_.pad_left, runs_);
+                        p_.pad_left, input.runs);
     const int64_t columns = round_up(strip.tiles, kernels_.lanes);
-    parallel_for(ceil_div(channels, kChannelsAtOnce), plan_.threads, [&](int64_t task, int) {
+    parallel_for(ceil_div(channels, kChannelsAtOnce), threads, [&](int64_t task, int) {
       const int64_t channel = task * kChannelsAtOnce;
       const WinogradPlanes<const T> planes = {
           p_.image.data + (strip.group * channels + channel) * plane,
           std::min(kChannelsAtOnce, channels - channel), p_.image.h, p_.image.w};
       winograd_kernels(kernels_, grid_.tile)
-          .input(planes, runs, columns, {v_.data + channel * v_.pitch, v_.step, v_.pitch});
+          .input(planes, runs, columns, {v.data + channel * v.pitch, v.step, v.pitch});
     });
+    return strip;
+  }
+
+  // Step 2 of a strip, for one part of the rows.
+  void multiply(WinogradTask<T> strip, int64_t part, WinogradWorker<T> worker) const {
+    strip.row_begin = part * plan_.rows;
+    strip.row_end = std::min(strip.row_begin + plan_.rows, p_.filters.first.rows);
+    worker.run(strip, filters_);
   }
 
   const KernelTable<T>& kernels_;
@@ -110,8 +147,7 @@ class WinogradConvolution {
   WinogradPlan plan_;
   FilterLayout layout_;  // of all filters, transformed beforehand
   const PreparedWeight<T>* prepared_;
-  WinogradMatrices<T> v_{};
-  WinogradRun* runs_ = nullptr;
+  TransformedInput input_{};  // that all threads share
   T* u_ = nullptr;
   SharedFilters<T> filters_{};
 };

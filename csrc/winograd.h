@@ -28,4 +28,11 @@ template <typename T>
 void winograd_backward_data(const Conv2dProblem& problem, int64_t tile, const T* dy,
                             const T* weight, const T* bias, T* dx);
 
+// The gradient of the filters correlates x with dy, and 3 x 3 results with 4 x 4 pixels of dy at a
+// time take the 6 x 6 points, and the products, of 4 x 4 results with 3 x 3 taps:
+//
+//     dweight = A^T [sum over the tiles of (G dy G^T) * (B^T x B)] A
+template <typename T>
+void winograd_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight);
+
 }  // namespace convolt

@@ -88,4 +88,27 @@ Algorithm cheapest_3x3(const Conv2dProblem& problem, Pass pass, bool prepared,
   return small <= large ? Algorithm::kWinograd2x2 : Algorithm::kWinograd4x4;
 }
 
+Algorithm cheapest_3x3_gradient(const Conv2dProblem& p, const ProductTile& product) {
+  constexpr double kPacking = 5.1, kProducts = 1.4;
+  constexpr double kInput = 138, kGradient = 170, kFilter = 67, kStart = 4000;
+  const int64_t rows = p.group_out_channels(), channels = p.group_in_channels();
+  const auto cycles = [&](int64_t columns, int64_t depth) {
+    return static_cast<double>(round_up(rows, product.mr) * ceil_div(columns, product.lanes)) *
+           static_cast<double>(depth) / 2;
+  };
+  const int64_t pixels = p.batch * p.out_h * p.out_w;
+  const auto vectors = [&](int64_t n) {
+    return static_cast<double>(n) / static_cast<double>(product.lanes);
+  };
+  const double gemm = cycles(9 * channels, pixels) + kPacking * vectors(9 * channels * pixels);
+
+  const int64_t tile_rows = p.batch * ceil_div(p.out_h, 4), tiles_w = ceil_div(p.out_w, 4);
+  const auto tile_vectors = static_cast<double>(tile_rows * ceil_div(tiles_w, product.lanes));
+  const double winograd = kStart + kProducts * 36 * cycles(channels, tile_rows * tiles_w) +
+                          tile_vectors * (kInput * static_cast<double>(channels) +
+                                          kGradient * static_cast<double>(rows)) +
+                          kFilter * vectors(rows * channels);
+  return gemm <= winograd ? Algorithm::kGemm : Algorithm::kWinograd4x4;
+}
+
 }  // namespace convolt

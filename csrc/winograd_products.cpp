@@ -31,11 +31,13 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
   const int64_t fit = kStripBytes / (elements * channels * bytes);
   const int64_t wanted = std::max({fit, kLeastStrip, prepared ? 0 : all_rows / kRowsPerTile});
   strips = std::max<int64_t>((grid.count + wanted / 2) / wanted, 1);
+  filters_first = prepared || strips > 1;
+  strip_by_thread = filters_first && p.filters.groups * strips >= threads;
+  if (strip_by_thread && p.filters.groups % threads != 0) strips = round_up(strips, threads);
   strip = round_up(ceil_div(grid.count, strips), kernels.nr);
   strips = ceil_div(grid.count, strip);
   constexpr int64_t kPanels = 3;
   block = round_up(ceil_div(strip, ceil_div(strip, kPanels * kernels.nr)), kernels.nr);
-  filters_first = prepared || strips > 1;
   int64_t most_rows = kProductBytes / (elements * block * bytes);
   if (!filters_first) {
     const int64_t channel_bytes = elements * channels * bytes;
@@ -43,7 +45,8 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
     most_rows = std::min(most_rows, room / channel_bytes);
   }
   most_rows = std::clamp(most_rows, kernels.mr, kernels.mc);
-  parts = round_up(ceil_div(all_rows, most_rows), threads);
+  parts = ceil_div(all_rows, most_rows);
+  if (!strip_by_thread) parts = round_up(parts, threads);
   rows = round_up(ceil_div(all_rows, parts), kernels.mr);
   parts = ceil_div(all_rows, rows);
 }

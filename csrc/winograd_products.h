@@ -65,14 +65,15 @@ struct ProductFilters {
   }
 };
 
-// How the products are cut. Transformed input is kept for `strip` tiles, which all threads share;
-// a task multiplies `rows` rows of filters with `block` tiles at a time.
+// How the products are cut. Transformed input is kept for `strip` tiles, by each thread or by all of
+// them together; a task multiplies `rows` rows of filters with `block` tiles at a time.
 struct WinogradPlan {
   int threads;
   int64_t strips, strip;
   int64_t block;
   int64_t parts, rows;
   bool filters_first;  // else each task transforms its own, for one strip is all there is
+  bool strip_by_thread;
 
   template <typename T>
   WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<T>& p, const TileGrid& grid,

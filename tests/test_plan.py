@@ -83,3 +83,33 @@ def test_winograd_takes_the_tile_with_fewer_products(
 ) -> None:
     x, weight = operands(batch, 9, 10, size)
     assert chosen(call, x, weight, "winograd") == [expected]
+
+
+def gradient_of_filters(x: Any, weight: Any, algorithm: str | None) -> Any:
+    rng = np.random.default_rng(4)
+    dy = rng.standard_normal((len(x), len(weight), *x.shape[2:])).astype(x.dtype)
+    return functional.conv2d_backward(
+        dy, x, weight, padding=1, algorithm=algorithm, needs=["dweight"]
+    ).dweight
+
+
+@pytest.mark.parametrize(
+    ("shape", "by_winograd"),
+    [
+        ((1, 64, 64, 28), True),
+        ((4, 96, 80, 14), True),
+        ((1, 64, 64, 12), False),  # a tap in a corner meets 121 pixels
+        ((1, 64, 64, 13), True),  # and here 144
+        ((8, 8, 16, 6), False),  # a few channels do not pay for the transforms
+        ((1, 7, 64, 40), False),
+    ],
+)
+def test_auto_of_the_gradient_of_filters(
+    isa: str, shape: tuple[int, int, int, int], by_winograd: bool
+) -> None:
+    expected = ["winograd_4x4"] if by_winograd else ["gemm", "winograd_2x2"]
+    assert chosen(gradient_of_filters, *operands(*shape)) == expected
+
+
+def test_auto_of_the_gradient_of_filters_in_float64(isa: str) -> None:
+    assert "gemm" in chosen(gradient_of_filters, *operands(1, 32, 32, 28, np.float64))

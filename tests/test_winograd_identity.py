@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from winograd_matrices import EXACTLY, ONE, Transforms, surd, transforms
 
-TILES = pytest.mark.parametrize("tile", [2, 4])
+SIZES = pytest.mark.parametrize(("tile", "taps"), [(2, 3), (4, 3), (3, 4)])
 
 
 def rows_of_roots(*rows: list[Any]) -> Any:
@@ -20,41 +21,41 @@ def rows_of_roots(*rows: list[Any]) -> Any:
 def is_correlation(matrices: Transforms) -> bool:
     """Whether Aᵀ[(G g)∘(Bᵀ d)] is the correlation of every g with every d.
 
-    It is linear in g, so that the three unit vectors g suffice; for each of them the map of d is a
+    It is linear in g, so that the unit vectors g suffice; for each of them the map of d is a
     matrix, that of d to (d[j], d[j + 1], ...).
     """
     data, filters, result = matrices
     tile, size = result.shape
     return all(
         np.array_equal(result @ (filters[:, [j]] * data), EXACTLY(np.eye(tile, size, j, int)))
-        for j in range(3)
+        for j in range(filters.shape[1])
     )
 
 
-@TILES
-def test_one_dimension(tile: int) -> None:
-    assert is_correlation(transforms(tile))
+@SIZES
+def test_one_dimension(tile: int, taps: int) -> None:
+    assert is_correlation(transforms(tile, taps))
 
 
-@TILES
-def test_two_dimensions(tile: int) -> None:
+@SIZES
+def test_two_dimensions(tile: int, taps: int) -> None:
     """For every tap and every pixel, hence, by bilinearity, for all filters and all tiles."""
-    data, filters, result = transforms(tile)
-    size = tile + 2
+    data, filters, result = transforms(tile, taps)
+    size = tile + taps - 1
     pixels = EXACTLY(np.eye(size**2, dtype=int).reshape(size, size, size, size))
     transformed = data @ pixels @ data.T
-    for tap in np.ndindex(3, 3):
-        weight = EXACTLY(np.zeros((3, 3), int))
+    for tap in np.ndindex(taps, taps):
+        weight = EXACTLY(np.zeros((taps, taps), int))
         weight[tap] = ONE
         product = (filters @ weight @ filters.T) * transformed
         window = np.s_[:, :, tap[0] : tap[0] + tile, tap[1] : tap[1] + tile]
         assert np.array_equal(result @ product @ result.T, pixels[window])
 
 
-@TILES
+@SIZES
 @pytest.mark.parametrize("name", Transforms._fields)
-def test_no_constant_may_be_another(tile: int, name: str) -> None:
-    matrices = transforms(tile)
+def test_no_constant_may_be_another(tile: int, taps: int, name: str) -> None:
+    matrices = transforms(tile, taps)
     matrix = getattr(matrices, name)
     for place in np.ndindex(matrix.shape):
         altered = matrix.copy()
@@ -98,3 +99,14 @@ def test_the_large_tile() -> None:
         [0, (0, 2), (0, -2), (0, 0.25), (0, -0.25), 1],
     )
     assert np.array_equal(result, expected)
+
+
+def test_the_gradient_has_the_points_of_the_large_tile() -> None:
+    large, gradient = transforms(4), transforms(3, 4)
+    assert np.array_equal(gradient.data, large.data)
+    assert np.array_equal(gradient.filter[:-1, :3], large.filter[:-1])
+    third, sixth = Fraction(1, 3), Fraction(1, 6)
+    cubes = rows_of_roots([0, (0, third), (0, -third), (0, -sixth), (0, sixth), 1])
+    assert np.array_equal(gradient.filter[:, 3], cubes[0])
+    assert np.array_equal(gradient.result[:2], large.result[:2])
+    assert np.array_equal(gradient.result[2], rows_of_roots([0, 2, 2, 0.5, 0.5, 1])[0])

@@ -59,6 +59,8 @@ LARGE = {
     "small images": same(64, 16, 4, 4, out_channels=64),
     "wide": same(1, 16, 9, 400, out_channels=24),
     "groups": same(2, 64, 20, 21, out_channels=64, groups=4),
+    "strips": same(3, 96, 40, 41, out_channels=24),
+    "strips in groups": same(2, 160, 36, 41, out_channels=10, groups=2),
 }
 
 

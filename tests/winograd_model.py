@@ -80,6 +80,29 @@ def magnitude(x: Any, weight: Any, padding: Sides, tile: int, groups: int = 1) -
     return winograd(*operands, padding, groups, matrices)
 
 
+def gradient(dy: Any, x: Any, padding: Sides, groups: int, matrices: Transforms) -> Any:
+    """Return the gradient of 3x3 filters by tiles of dy, the first at its first pixel."""
+    data, filters, result = matrices
+    tile = filters.shape[1]
+    sides = tuple((0, -n % tile) for n in dy.shape[2:])
+    windows = []
+    for images, size in ((pad(dy, sides), tile), (pad(pad(x, padding), sides), len(data))):
+        seen = sliding_window_view(images, (size, size), (2, 3))
+        windows.append(np.split(seen[:, :, ::tile, ::tile], groups, 1))
+    sums = [
+        np.einsum("nohwij,nchwij->ocij", filters @ g @ filters.T, data @ d @ data.T, optimize=True)
+        for g, d in zip(*windows, strict=True)
+    ]
+    dweight: Any = result @ np.concatenate(sums) @ result.T
+    return dweight
+
+
+def magnitude_of_gradient(dy: Any, x: Any, padding: Sides, groups: int = 1) -> Any:
+    """Return what bounds.winograd_bound calls so."""
+    operands = (abs(array.astype(np.float64)) for array in (dy, x))
+    return gradient(*operands, padding, groups, transforms(3, 4).absolute())
+
+
 def largest_of_tiles(values: Any, tile: int) -> Any:
     """Return for each output the largest value of its tile."""
     height, width = values.shape[2:]

@@ -13,6 +13,7 @@
 #include "store_tile.h"
 #include "tap_dots.h"
 #include "tap_rows.h"
+#include "winograd_gradient.h"
 #include "winograd_tiles.h"
 
 namespace convolt {
@@ -29,6 +30,9 @@ template <typename T>
 constexpr int64_t kBlockN =
     (kVectorBytes == 64 ? 512 : 240) * static_cast<int64_t>(sizeof(float)) / sizeof(T);
 constexpr int64_t kBlockM = kTileRows * (kVectorBytes == 64 ? 16 : 20);
+
+// Not on the x86-64 of 2003: they would be a third of its code, and the wheel is to be small.
+constexpr bool kHasPlaneKernels = kVectorBytes > 16 || kRegisters > 16;
 
 template <typename T, template <typename> class Tiles>
 constexpr WinogradKernels<T> kWinograd = {winograd_input<T, Tiles<T>>, winograd_filter<T, Tiles<T>>,
@@ -63,14 +67,18 @@ constexpr KernelTable<T> make_table() {
   table.first_maximum = first_maximum<T>;
   table.relu_backward = relu_backward<T>;
   table.store_tile = store_tile<T>;
-  table.plane_windows = plane_windows<T>;
-  table.plane_spread = plane_spread<T>;
-  table.plane_dots = plane_dots<T>;
+  if constexpr (kHasPlaneKernels) {
+    table.plane_windows = plane_windows<T>;
+    table.plane_spread = plane_spread<T>;
+    table.plane_dots = plane_dots<T>;
+  }
   table.tap_rows = tap_rows<T>;
   table.tap_dots = tap_dots<T>;
   table.sum_dots = sum_dots<T>;
   table.winograd_2x2 = kWinograd<T, Tiles2x2>;
   table.winograd_4x4 = kWinograd<T, Tiles4x4>;
+  table.winograd_gradient = winograd_input<T, GradientTiles<T>>;
+  table.winograd_taps = winograd_taps<T>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

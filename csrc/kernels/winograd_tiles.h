@@ -3,8 +3,9 @@
 // method.
 //
 // The lanes of a vector are tiles side by side; a one-dimensional transform acts on the rows of
-// their matrices and then on the columns. With m(x) the product of (x - a) over the finite points
-// a, the matrices are
+// their matrices and then on the columns. kTile pixels lie between two tiles, which have kInput
+// pixels a side, are known at kSide points, and give kOutput results a side. With m(x) the product
+// of (x - a) over the finite points a, the matrices are
 //
 //   B^T, of the input    row a: the coefficients of m(x) / (x - a);     infinity: those of m(x)
 //   G,   of the filter   row a: (1, a, a^2) / m'(a);                    infinity: (0, 0, 1)
@@ -28,13 +29,25 @@ struct TileRow {
   Vec<T> load_inside(int64_t j) const {
     return load_lanes<T>(pixels + j, lanes_between<T>(begin - j, end - j));
   }
+  // The first pixels, where they lie or else in `copy`, of whole vectors.
+  template <int kCount>
+  const T* first(T* copy) const {
+    if (has_all(kCount)) return pixels;
+    for (int64_t j = 0; j < kCount; j += kLanes<T>) store<T>(copy + j, load_inside(j));
+    return copy;
+  }
 };
+
+template <typename T>
+constexpr int round_up_to_lanes(int count) {
+  return (count + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+}
 
 // Points 0, 1, -1, infinity; m(x) = x^3 - x. Of point 0, where m'(0) = -1, input and filter both
 // have the sign turned.
 template <typename T>
 struct Tiles2x2 {
-  static constexpr int kTile = 2, kSide = 4;
+  static constexpr int kTile = 2, kInput = 4, kSide = 4, kOutput = 2;
 
   static void input(const Vec<T>* d, Vec<T>* v) {
     v[0] = d[0] - d[2];
@@ -76,7 +89,7 @@ struct Tiles2x2 {
 // their odd parts: the rounding error is half of that with the points 0, 1, -1, 2, -2.
 template <typename T>
 struct Tiles4x4 {
-  static constexpr int kTile = 4, kSide = 6;
+  static constexpr int kTile = 4, kInput = 6, kSide = 6, kOutput = 4;
   static constexpr double kRootOfTwo = 1.41421356237309504880;
   static constexpr T kRoot = T(kRootOfTwo), kHalfRoot = T(kRootOfTwo / 2);
 
@@ -117,13 +130,9 @@ struct Tiles4x4 {
   }
   // d[j][lane] = pixel 4 * lane + j
   static void load_columns(const TileRow<T>& row, Vec<T>* d) {
-    constexpr int64_t kRead = 4 * kLanes<T> + 4;
-    T copy[(kRead + kLanes<T> - 1) / kLanes<T> * kLanes<T>];
-    const T* p = row.pixels;
-    if (!row.has_all(kRead)) {
-      for (int64_t j = 0; j < kRead; j += kLanes<T>) store<T>(copy + j, row.load_inside(j));
-      p = copy;
-    }
+    constexpr int kRead = 4 * kLanes<T> + 4;
+    T copy[round_up_to_lanes<T>(kRead)];
+    const T* const p = row.template first<kRead>(copy);
     Vec<T> next[4];
     load_quads(p, 4, d);
     load_quads(p + 4, 4, next);
@@ -144,10 +153,10 @@ struct Tiles4x4 {
 template <typename T, typename Tiles>
 static inline void transform_input(const WinogradPlanes<const T>& planes, const T* plane, int64_t y,
                                    int64_t x, int64_t count, int64_t v_step, T* v) {
-  constexpr int kSide = Tiles::kSide;
-  Vec<T> columns[kSide][kSide];  // column j of the tiles, their rows transformed
-  for (int i = 0; i < kSide; ++i) {
-    Vec<T> pixels[kSide] = {}, transformed[kSide];
+  constexpr int kInput = Tiles::kInput, kSide = Tiles::kSide;
+  Vec<T> columns[kSide][kInput];  // column j of the tiles, their rows transformed
+  for (int i = 0; i < kInput; ++i) {
+    Vec<T> pixels[kInput] = {}, transformed[kSide];
     if (y + i >= 0 && y + i < planes.h) {
       Tiles::load_columns({plane + (y + i) * planes.w + x, -x, planes.w - x}, pixels);
     }
@@ -276,19 +285,19 @@ static inline void store_pixels(const Vec<T>* pixels, int64_t count, T* y) {
 // The outputs of a vector of tiles, pixels[row][column], from their products m[element * step].
 template <typename T, typename Tiles>
 static inline void transform_output(const T* m, int64_t step,
-                                    Vec<T> (&pixels)[Tiles::kTile][Tiles::kTile]) {
-  constexpr int kSide = Tiles::kSide, kTile = Tiles::kTile;
-  Vec<T> columns[kTile][kSide];  // column j of the tiles, their rows transformed
+                                    Vec<T> (&pixels)[Tiles::kOutput][Tiles::kOutput]) {
+  constexpr int kSide = Tiles::kSide, kOutput = Tiles::kOutput;
+  Vec<T> columns[kOutput][kSide];  // column j of the tiles, their rows transformed
   for (int i = 0; i < kSide; ++i) {
-    Vec<T> products[kSide], transformed[kTile];
+    Vec<T> products[kSide], transformed[kOutput];
     for (int j = 0; j < kSide; ++j) products[j] = load<T>(m + (i * kSide + j) * step);
     Tiles::output(products, transformed);
-    for (int j = 0; j < kTile; ++j) columns[j][i] = transformed[j];
+    for (int j = 0; j < kOutput; ++j) columns[j][i] = transformed[j];
   }
-  for (int j = 0; j < kTile; ++j) {
-    Vec<T> transformed[kTile];
+  for (int j = 0; j < kOutput; ++j) {
+    Vec<T> transformed[kOutput];
     Tiles::output(columns[j], transformed);
-    for (int i = 0; i < kTile; ++i) pixels[i][j] = transformed[i];
+    for (int i = 0; i < kOutput; ++i) pixels[i][j] = transformed[i];
   }
 }
 

@@ -180,7 +180,8 @@ def conv2d_backward(
     needs : iterable of {"dx", "dweight", "dbias"}, optional
         Which gradients to compute.
     algorithm : optional
-        As for :func:`conv2d`; Winograd is for dx, and "gemm" then computes dweight.
+        As for :func:`conv2d`. "winograd" and "winograd_4x4" compute dweight from tiles of 4x4
+        pixels of `dy`, with 36 multiplications for 144; "winograd_2x2" as "gemm" does.
 
     Returns
     -------

@@ -113,8 +113,8 @@ Isa selected_isa() {
   return static_cast<Isa>(current);
 }
 
-void set_isa(const std::string& name) {
-  const int isa = name.empty() ? kUnset : static_cast<int>(parse("set_isa", name));
+void set_isa(const std::optional<std::string>& name) {
+  const int isa = name ? static_cast<int>(parse("set_isa", *name)) : kUnset;
   selected.store(isa, std::memory_order_relaxed);
 }
 

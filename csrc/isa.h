@@ -1,6 +1,7 @@
 // Which instruction sets the kernels were compiled for, and which of them this process uses.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ std::vector<Isa> supported_isas();  // compiled, and the CPU and the system have
 // variable CONVOLT_MAX_ISA, read at first use. Throws std::invalid_argument for a name that is
 // unknown or not supported here.
 Isa selected_isa();
-void set_isa(const std::string& name);  // "": back to the default
+void set_isa(const std::optional<std::string>& name);  // nullopt: back to the default
 
 const KernelTables& kernel_tables(Isa isa);
 bool is_compiled(Isa isa);

@@ -32,7 +32,7 @@ class PreparedWeight {
   template <typename Make>
   const T* get(const KernelTable<T>& kernels, const Form& form, int64_t elements,
                Make&& make) const {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::recursive_mutex> lock(mutex_);
     for (const Entry& entry : entries_) {
       if (entry.kernels == &kernels && entry.form.panel_width == form.panel_width &&
           entry.form.tile == form.tile) {
@@ -59,7 +59,7 @@ class PreparedWeight {
   };
 
   std::vector<T> weight_;
-  mutable std::mutex mutex_;
+  mutable std::recursive_mutex mutex_;  // make() handles signals, and a handler may convolve too
   mutable std::vector<Entry> entries_;
 };
 

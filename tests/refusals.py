@@ -102,6 +102,12 @@ VALUE_ERRORS = [
     Refusal(
         "conv2d_backward",
         (DY, X, WEIGHT),
+        {"needs": ""},
+        "needs must hold names among dx, dweight, dbias, got ''",
+    ),
+    Refusal(
+        "conv2d_backward",
+        (DY, X, WEIGHT),
         {"activation": "gelu", "y": DY},
         "activation must be None or 'relu', got 'gelu'",
     ),
@@ -272,6 +278,15 @@ TYPE_ERRORS = [
         (DY, X, WEIGHT),
         {"activation": "relu", "y": DY.astype(float)},
         "y must be float32 as the other operand is, got float64",
+    ),
+    *(
+        Refusal(
+            "conv2d_backward",
+            (DY, X, WEIGHT),
+            {"needs": needs},
+            f"needs must be an iterable of names, got {needs!r}",
+        )
+        for needs in (None, 3, [["dx"]])
     ),
     Refusal("col2im", (X[0, 0], 8, 3), {}, "input_shape must be four ints (N, C, H, W), got 8"),
     Refusal(

@@ -196,8 +196,8 @@ def test_set_and_get() -> None:
     assert convolt.get_algorithm() == before
 
 
-@pytest.mark.parametrize("name", ["fft", "", "GEMM", "depthwise"])
-def test_wrong_default_changes_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", ["fft", "", "GEMM", "depthwise", b"auto", 1, False, ["auto"]])
+def test_wrong_default_changes_nothing(name: Any) -> None:
     convolt.set_algorithm("gemm")
     with pytest.raises(ValueError, match="algorithm must be") as caught:
         convolt.set_algorithm(name)

@@ -143,6 +143,20 @@ def test_output_padding_beyond_the_stride(
         assert_same(array, other)
 
 
+@pytest.mark.parametrize("groups", [1, 3])
+@pytest.mark.parametrize("algorithm", ["auto", "gemm"])
+def test_a_pixel_becomes_an_image_of_the_size_of_the_kernel(
+    isa: str, algorithm: str, groups: int
+) -> None:
+    """As in the first layer of a generator: a bias for each channel, not for each of its pixels."""
+    rng = np.random.default_rng(5)
+    shapes = [(5, 36, 1, 1), (36, 24 // groups, 4, 3), (24,)]
+    x, weight, bias = (exact_integers(rng, shape, np.float32) for shape in shapes)
+    expected = reference.conv_transpose2d(x, weight, bias, groups=groups)
+    y = functional.conv_transpose2d(x, weight, bias, groups=groups, algorithm=algorithm)
+    assert_same(y, expected)
+
+
 def all_results(name: str) -> list[Any]:
     case = LARGE[name]
     operands = normal(4, case.y_shape, case.weight_shape, case.x_shape[1:2], case.x_shape)

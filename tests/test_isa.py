@@ -84,6 +84,16 @@ def test_wrong_name_changes_nothing(isa: str, name: str) -> None:
     assert convolt.build_info()["isa_selected"] == isa
 
 
+def test_what_is_no_name_changes_nothing(isa: str) -> None:
+    for wrong in (1, b"baseline", ["baseline"], False, 0):
+        with pytest.raises(TypeError, match=r"^set_isa: name must be a str or None, got ") as error:
+            convolt.set_isa(wrong)
+        assert str(error.value).endswith(repr(wrong))
+    with pytest.raises(ValueError, match="got '', which is not the name"):
+        convolt.set_isa("")
+    assert convolt.build_info()["isa_selected"] == isa
+
+
 def test_set_isa(isa: str) -> None:
     assert convolt.build_info()["isa_selected"] == isa
     convolt.set_isa(None)

@@ -194,6 +194,17 @@ def test_a_prepared_layer_keeps_its_weight_until_the_next_backward(backend):
     assert (layer(image()) != 0).any()
 
 
+def test_a_network_prepares_every_layer():
+    network = Sequential(*(Conv2d(4, 4, 3, padding=1, **DOUBLE) for _ in range(3)))
+    y = network(image())
+    for name in ("0.weight", "1.weight", "2.weight"):
+        network.prepare()
+        weight = network.parameters()[name]
+        weight *= 2
+        assert (network(image()) == y).all()
+        weight /= 2
+
+
 @pytest.mark.parametrize("layer", [Conv2d(1, 1, 1), Linear(1, 1)], ids=["conv", "linear"])
 def test_gradients_before_backward_are_refused(layer):
     with pytest.raises(RuntimeError, match="gradients: backward must be called before"):

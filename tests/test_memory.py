@@ -188,6 +188,8 @@ def test_scratch_of_winograd_is_bounded(algorithm: str) -> None:
 # --- short of memory ----------------------------------------------------------------------------
 
 X = (1, 8, 512, 512)  # 8 MiB of float32
+# 36 MiB of filters, 144 MiB when they are transformed.
+IMAGE, FILTERS = np.ones((1, 1024, 6, 6), np.float32), np.ones((1024, 1024, 3, 3), np.float32)
 SHORT_OF_MEMORY: dict[str, Callable[[], object]] = {
     "output": lambda: convolt.conv2d(np.ones(X, np.float32), np.ones((99, 8, 3, 3), np.float32)),
     "transposed output": lambda: convolt.conv_transpose2d(
@@ -198,6 +200,7 @@ SHORT_OF_MEMORY: dict[str, Callable[[], object]] = {
         np.ones((1, 64, 1, 1)), (1, 64, 512, 512), 512
     ),
     "scratch": window_on_everything,
+    "prepared weight": lambda: convolt.PreparedConv2d(FILTERS, algorithm="winograd_4x4")(IMAGE),
 }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -93,6 +96,17 @@ def test_a_prepared_net_predicts_the_same(backend):
     assert (net.predict(x) == expected).all()
     net.gradient(x, LABELS)
     assert (net.predict(x) != expected).any()
+
+
+@BACKENDS
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_has_parameters_of_its_own(backend, duplicate):
+    net, x = tiny_net(backend=backend), images()
+    expected, other = net.predict(x), duplicate(net)
+    net.params["W1"] *= 2
+    assert (other.predict(x) == expected).all()
+    other.params["W1"] *= 2
+    assert (other.predict(x) == net.predict(x)).all()
 
 
 def test_the_first_layer_does_not_compute_dx():

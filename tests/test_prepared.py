@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -158,6 +160,33 @@ def test_the_weight_may_be_freed(backend: Any) -> None:
     prepared = [backend.PreparedConv2d(ones(2, 1, 1, 1) * i) for i in range(50)]
     for i, convolution in enumerate(prepared):
         assert (convolution(ones(1, 1, 3, 3)) == i).all()
+
+
+PARAMETERS = [
+    {},
+    {"stride": (2, 1), "padding": "same_upper", "dilation": 2, "activation": "relu"},
+    {"padding": ((1, 2), (0, 3)), "groups": 2, "algorithm": "winograd_4x4"},
+]
+
+
+@BACKENDS
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("with_bias", [False, True])
+@pytest.mark.parametrize("parameters", PARAMETERS)
+@pytest.mark.parametrize(
+    "duplicate", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))]
+)
+def test_a_copy_computes_the_same(
+    backend: Any, parameters: dict[str, Any], with_bias: bool, dtype: Any, duplicate: Any
+) -> None:
+    groups = parameters.get("groups", 1)
+    x, weight, bias = normal(10, (2, 4, 9, 8), (6, 4 // groups, 3, 3), (6,), dtype=dtype)
+    prepared = backend.PreparedConv2d(weight, bias if with_bias else None, **parameters)
+    expected = prepared(x)
+    weight[:] = np.nan
+    other = duplicate(prepared)
+    del prepared
+    assert_same_bits(other(x), expected)
 
 
 @pytest.mark.parametrize("relay", [np.copy, np.asfortranarray])

@@ -33,7 +33,10 @@ def all_passes(x: Any, weight: Any) -> list[bytes]:
     y = convolt.conv2d(x, weight)
     pooled, indices = convolt.max_pool2d(x, 3, 1, return_indices=True)
     dx = convolt.max_pool2d_backward(pooled, indices, x.shape, 3, 1)
-    return [array.tobytes() for array in (y, *convolt.conv2d_backward(y, x, weight), pooled, dx)]
+    tiled = convolt.conv2d(x, weight, algorithm="winograd")
+    prepared = convolt.PreparedConv2d(weight, algorithm="winograd")(x)
+    results = (y, *convolt.conv2d_backward(y, x, weight), pooled, dx, tiled, prepared)
+    return [array.tobytes() for array in results]
 
 
 # --- fork ---------------------------------------------------------------------------------------
@@ -198,8 +201,14 @@ class Enough(Exception):
     """Raised by a signal handler."""
 
 
+def by_winograd(function: Callable[..., object], tile: str) -> Callable[[], object]:
+    return lambda: function(*many_products(), padding=1, algorithm=f"winograd_{tile}")
+
+
 LONG_CALLS: dict[str, Callable[[], object]] = {
     "forward": lambda: convolt.conv2d(*many_products(), padding=1),
+    "winograd, forward": by_winograd(convolt.conv2d, "2x2"),
+    "winograd, backward_data": by_winograd(convolt.conv_transpose2d, "4x4"),
     "backward_data": lambda: convolt.conv_transpose2d(*many_products(), padding=1),
     "backward_weights": lambda: convolt.conv2d_backward(
         many_products()[0], *many_products(), padding=1, needs=["dweight"]
@@ -236,12 +245,37 @@ def convolve_in_a_handler(threads: int) -> None:
     expected = convolt.conv2d(x, weight)
     small_expected = all_passes(*small_problem())
     results = []
-    with Ticking(lambda: results.append(all_passes(*small_problem()))) as clock:
+
+    def handle() -> None:
+        convolt.release_memory()  # not what the interrupted call works with
+        results.append(all_passes(*small_problem()))
+
+    with Ticking(handle) as clock:
         y = convolt.conv2d(x, weight)
         during = clock.ticks
     assert during >= 2, "signals were not handled during the call"
     assert all(result == small_expected for result in results)
     assert y.tobytes() == expected.tobytes()
+
+
+def use_a_prepared_weight_in_a_handler(algorithm: str, threads: int) -> None:
+    """The handler's call comes while the first call still packs the same weight."""
+    convolt.set_isa(slowest_isa())
+    convolt.set_num_threads(threads)
+    x = np.ones((1, 1024, 1, 1), np.float32)
+    rows, handled = 1024, 0
+    while handled < 4:  # most of them in the packing, some in the product behind it
+        weight = np.full((rows, 1024, 3, 3), 2.0**handled, np.float32)  # not what memory may hold
+        prepared = convolt.PreparedConv2d(weight, padding=1, algorithm=algorithm)
+        results: list[bytes] = []
+        with Ticking(partial(lambda use, to: to.append(use(x).tobytes()), prepared, results)):
+            y = prepared(x)
+            during = len(results)
+        assert set(results) <= {y.tobytes()}
+        handled += during
+        if during == 0:
+            rows *= 2  # until it takes long enough
+            assert rows <= 8192, "signals were not handled during the call"
 
 
 def test_interrupt_ends_a_long_call() -> None:
@@ -258,3 +292,12 @@ def test_exception_of_a_handler_ends_a_long_call(name: str, threads: int) -> Non
 @pytest.mark.parametrize("threads", [1, 2])
 def test_handler_may_convolve(threads: int) -> None:
     run_function(convolve_in_a_handler, threads)
+
+
+@pytest.mark.unsanitized
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("algorithm", ["gemm", "winograd_4x4"])
+def test_handler_may_use_the_prepared_weight_that_it_interrupts(
+    algorithm: str, threads: int
+) -> None:
+    run_function(use_a_prepared_weight_in_a_handler, algorithm, threads)

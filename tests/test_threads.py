@@ -183,6 +183,12 @@ def long_transpose() -> tuple[Callable[..., Any], tuple[int, ...]]:
     return partial(convolt.conv_transpose2d, x, weight, padding=1), (8, 64, 112, 112)
 
 
+def long_prepared(algorithm: str) -> tuple[Callable[..., Any], tuple[int, ...]]:
+    x = np.ones((8, 64, 112, 112))
+    prepared = convolt.PreparedConv2d(np.ones((64, 64, 3, 3)), padding=1, algorithm=algorithm)
+    return partial(prepared, x), x.shape
+
+
 def long_pooling(name: str) -> tuple[Callable[..., Any], tuple[int, ...]]:
     return partial(getattr(convolt, name), np.ones((4, 32, 242, 242)), 19, 1), (4, 32, 224, 224)
 
@@ -192,6 +198,8 @@ def long_pooling(name: str) -> tuple[Callable[..., Any], tuple[int, ...]]:
     [
         pytest.param(long_convolution, id="conv2d"),
         pytest.param(long_transpose, id="conv_transpose2d"),
+        pytest.param(partial(long_prepared, "gemm"), id="PreparedConv2d"),
+        pytest.param(partial(long_prepared, "winograd"), id="PreparedConv2d, winograd"),
         pytest.param(partial(long_pooling, "max_pool2d"), id="max_pool2d"),
         pytest.param(partial(long_pooling, "avg_pool2d"), id="avg_pool2d"),
     ],

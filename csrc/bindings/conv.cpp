@@ -238,6 +238,13 @@ class PyPreparedConv2d {
     return call(as_array(x), *padding, as_optional_array(out));
   }
 
+  // Copies of what it was made of.
+  py::array weight() const { return py::array(py::dtype::of<T>(), axes(shape_), weight_.data()); }
+  py::object bias() const {
+    if (bias_.empty()) return py::none();
+    return py::array(py::dtype::of<T>(), {shape_[0]}, bias_.data());
+  }
+
  private:
   static constexpr const char* kFunction = "PreparedConv2d";
   Shape4 shape_;
@@ -255,7 +262,9 @@ void register_prepared(const char* name) {
   using Prepared = PyPreparedConv2d<T>;
   py::class_<Prepared>(py::handle(), name)
       .def("__call__", &Prepared::call, py::arg("x"), py::arg("padding"), py::arg("out"))
-      .def("at_once", &Prepared::at_once, py::arg("x"), py::arg("padding"), py::arg("out"));
+      .def("at_once", &Prepared::at_once, py::arg("x"), py::arg("padding"), py::arg("out"))
+      .def("weight", &Prepared::weight)
+      .def("bias", &Prepared::bias);
 }
 
 py::object py_prepare_conv2d(const py::array& weight, const OptionalArray& bias, const Pair& stride,

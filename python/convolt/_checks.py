@@ -35,8 +35,11 @@ class Conv2dGradients(NamedTuple):
 
 def check_needs(needs: Iterable[str], function: str) -> frozenset[str]:
     """Return the names of the gradients that are asked for."""
-    names = frozenset(needs)
-    if not names <= set(GRADIENTS):
+    try:
+        names = frozenset(needs)
+    except TypeError:
+        raise TypeError(f"{function}: needs must be an iterable of names, got {needs!r}") from None
+    if isinstance(needs, str) or not names <= set(GRADIENTS):
         raise ValueError(
             f"{function}: needs must hold names among {', '.join(GRADIENTS)}, got {needs!r}"
         )
@@ -49,6 +52,15 @@ def check_activation(activation: str | None, function: str) -> None:
         raise ValueError(f"{function}: activation must be None or 'relu', got {activation!r}")
 
 
+def check_algorithm_name(algorithm: str, function: str) -> None:
+    """Refuse an unknown algorithm."""
+    if algorithm not in ALGORITHMS:
+        names = ", ".join(map(repr, ALGORITHMS[:-1]))
+        raise ValueError(
+            f"{function}: algorithm must be {names} or {ALGORITHMS[-1]!r}, got {algorithm!r}"
+        )
+
+
 def check_algorithm(
     algorithm: str | None,
     kernel_size: tuple[int, int],
@@ -59,11 +71,7 @@ def check_algorithm(
     """Refuse an unknown algorithm, and Winograd by name where it does not apply."""
     if algorithm is None:
         return
-    if algorithm not in ALGORITHMS:
-        names = ", ".join(map(repr, ALGORITHMS[:-1]))
-        raise ValueError(
-            f"{function}: algorithm must be {names} or {ALGORITHMS[-1]!r}, got {algorithm!r}"
-        )
+    check_algorithm_name(algorithm, function)
     applies = (kernel_size, stride, dilation) == ((3, 3), (1, 1), (1, 1))
     if algorithm.startswith("winograd") and not applies:
         raise ValueError(

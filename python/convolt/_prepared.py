@@ -23,8 +23,9 @@ class PreparedConv2d:
     where images are small and filters are many.
 
     It keeps copies of `weight` and `bias`: what is written into these arrays later has no effect.
-    Winograd's transformed filters take up to four times the memory of the weight. Calls from
-    several threads at once are safe.
+    Beside the copy it keeps each form of the weight that a call has needed: packed for images of
+    few pixels, and of many, of its own size; transformed for Winograd's tiles of 2x2 outputs, twice
+    that, and of 4x4, four times. Calls from several threads at once are safe.
 
     Parameters
     ----------
@@ -78,6 +79,18 @@ class PreparedConv2d:
         self._engine = _core.prepare_conv2d(
             weight, bias, steps, dilations, groups, activation == "relu", algorithm
         )
+        self._options = {
+            "stride": stride,
+            "padding": padding,
+            "dilation": dilation,
+            "groups": groups,
+            "activation": activation,
+            "algorithm": algorithm,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a copy or a pickle has: the parameters, to be packed anew."""
+        return _prepare, (self._engine.weight(), self._engine.bias(), self._options)
 
     def __call__(self, x: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
         """Return the convolution of `x`.
@@ -104,3 +117,9 @@ class PreparedConv2d:
         size = (x.shape[2], x.shape[3])
         pads = resolve_padding(self._padding, size, *self._window, function)
         return self._engine(x, pads, out)
+
+
+def _prepare(
+    weight: NDArray[Any], bias: NDArray[Any] | None, options: dict[str, Any]
+) -> PreparedConv2d:
+    return PreparedConv2d(weight, bias, **options)

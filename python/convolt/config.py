@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from convolt import _core
+from convolt._checks import check_algorithm_name
 from convolt._padding import integer
 
 
@@ -47,10 +48,14 @@ def set_isa(name: str | None) -> None:
 
     Raises
     ------
+    TypeError
+        For what is neither a str nor None.
     ValueError
         For a name that is unknown or not supported here.
     """
-    _core.set_isa(name or "")
+    if not (name is None or isinstance(name, str)):
+        raise TypeError(f"set_isa: name must be a str or None, got {name!r}")
+    _core.set_isa(name)
 
 
 def get_algorithm() -> str:
@@ -91,6 +96,8 @@ def set_algorithm(algorithm: str | None) -> None:
     'gemm'
     >>> convolt.set_algorithm(None)
     """
+    if algorithm is not None:
+        check_algorithm_name(algorithm, "set_algorithm")
     _core.set_algorithm(algorithm)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 from numpy.typing import NDArray
@@ -14,6 +15,19 @@ class Layer:
     """What all layers have in common: no parameters, and nothing to go backward from."""
 
     _saved: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle has: of a backend, which is a module, the name."""
+        state = self.__dict__.copy()
+        if "backend" in state:
+            state["backend"] = state["backend"].__name__
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the place of a layer that was copied or pickled."""
+        self.__dict__.update(state)
+        if "backend" in state:
+            self.backend = import_module(state["backend"])
 
     def __call__(self, x: Array) -> Array:
         """Return ``forward(x)``."""

@@ -1,4 +1,4 @@
-"""Compare the algorithms of 3x3 and 5x5 convolution with each other, and "auto" with the best of them.
+"""Compare the algorithms of 3x3 and 5x5 convolution, and "auto" with the best of them.
 
 A grid of shapes from tiny maps to large ones, from few channels to many; what the choice of "auto"
 costs against the fastest algorithm is the last column. See benchmarks/README.md.

@@ -42,11 +42,14 @@ bool suits_winograd(const Conv2dProblem& p) {
          std::min(channels, outputs) >= kLeastChannels && channels * outputs >= kLeastPairs;
 }
 
-// For the gradient of filters, whose errors are those of whole tiles: against the few products of a
-// tap in a corner they would be large, as measured with images of 4 to 16 pixels a side.
+// For the gradient of filters: its errors grow with the root of all pixels, what they are measured
+// by with the pixels that a tap in a corner meets. The shares keep them within 16 units of
+// rounding, as measured with images of 4 to 56 pixels a side.
 bool has_pixels_enough(const Conv2dProblem& p) {
-  constexpr int64_t kLeastPixels = 128;
-  return p.batch * (p.out_h - 1) * (p.out_w - 1) >= kLeastPixels;
+  const double least = p.taps() == 9 ? 100 : 625;
+  const int64_t reach = p.kernel_h / 2, h = std::max<int64_t>(p.out_h - reach, 0);
+  const auto met = static_cast<double>(p.batch * h * std::max<int64_t>(p.out_w - reach, 0));
+  return met * met >= least * static_cast<double>(p.batch * p.out_h * p.out_w);
 }
 
 // What a name of Winograd means for this problem. The gradient of filters has one size of tile for

@@ -23,24 +23,14 @@ struct Factors {
   WinogradFactors winograd[3];
 };
 
-constexpr Factors kNarrow = {0.83,
-                             1.27,
-                             10.6,
-                             2035,
-                             0.28,
-                             5.83,
-                             {{Algorithm::kWinograd2x2, 2, 3, 1.21, 1.13, 8.65, 28.4, 41.2},
-                              {Algorithm::kWinograd4x4, 4, 3, 1.36, 1.41, 52.7, 120, 102},
-                              {Algorithm::kWinograd2x2, 2, 5, 1.36, 1.41, 52.7, 60, 250}}};
-constexpr Factors kWide = {0.02,
-                           0.66,
-                           10.95,
-                           4670,
-                           0.4,
-                           1.48,
-                           {{Algorithm::kWinograd2x2, 2, 3, 1.35, 1.18, 0, 23.6, 47.4},
-                            {Algorithm::kWinograd4x4, 4, 3, 1.52, 1.29, 185, 70, 37.2},
-                            {Algorithm::kWinograd2x2, 2, 5, 1.52, 1.29, 185, 50, 100}}};
+constexpr Factors kNarrow = {4.5, 2, 9.4, 6900, 0.35, 2.9,
+                             {{Algorithm::kWinograd2x2, 2, 3, 1.32, 1.06, 46, 25, 44},
+                              {Algorithm::kWinograd4x4, 4, 3, 1.47, 1.27, 121, 120, 103},
+                              {Algorithm::kWinograd2x2, 2, 5, 1.47, 1.14, 166, 104, 13}}};
+constexpr Factors kWide = {4.3, 0.2, 12.3, 5100, 0.14, 3.6,
+                           {{Algorithm::kWinograd2x2, 2, 3, 1.19, 1.32, 15, 19, 156},
+                            {Algorithm::kWinograd4x4, 4, 3, 1.14, 1.44, 245, 51, 263},
+                            {Algorithm::kWinograd2x2, 2, 5, 1.46, 1.41, 143, 28, 301}}};
 
 // A convolution seen from its output: of the forward pass, or of the gradient of x.
 struct Layer {
@@ -126,8 +116,8 @@ Algorithm cheapest(const Conv2dProblem& problem, Pass pass, bool prepared,
 }
 
 Algorithm cheapest_gradient(const Conv2dProblem& p, const ProductTile& product) {
-  constexpr double kPacking = 5.1, kProducts = 1.4;
-  constexpr double kInput = 138, kGradient = 170, kFilter = 67, kStart = 4000;
+  constexpr double kPacking = 4.5, kProducts = 1.66;
+  constexpr double kInput = 146, kGradient = 154, kFilter = 93, kStart = 4000;
   const int64_t rows = p.group_out_channels(), channels = p.group_in_channels();
   const int64_t depth = p.batch * p.out_h * p.out_w, taps = p.taps();
   const double gemm = product_cycles(rows, taps * channels, depth, product) +

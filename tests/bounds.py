@@ -77,14 +77,17 @@ def bound(
 
 # The most roundings between a pixel, a tap or a product and what a transform makes of it. A row of
 # L constants has at most L + 1: the constant's own, the product's, and those of L - 1 additions,
-# whatever their order. L is at most 4 for a pixel, 3 for a tap and 5 for a product, and each is
-# transformed along the rows and along the columns.
-TRANSFORM_ROUNDINGS = 2 * (5 + 4 + 6)
+# whatever their order. L is at most 4 for a pixel, 5 for a product and for a tap the number of
+# taps, and each is transformed along the rows and along the columns.
+def transform_roundings(taps: int) -> int:
+    return 2 * (5 + (taps + 1) + 6)
+
+
 CONFIDENCE = 8.0
 
 
 def winograd_bound(
-    magnitude: NDArray[Any], channels: int, dtype: Any, *, certain: bool = False
+    magnitude: NDArray[Any], channels: int, dtype: Any, *, taps: int = 3, certain: bool = False
 ) -> NDArray[Any]:
     """Bound |y - exact| for each output of a Winograd convolution, for data of any kind.
 
@@ -97,24 +100,28 @@ def winograd_bound(
         C / groups, the number of products in each sum.
     dtype : float32 or float64
         In which y was computed.
+    taps : int
+        The side of the filter. For the gradient of filters, which has pixels of dy in the place of
+        the taps: the side of a tile of dy; `channels` is then the number of tiles.
     certain : bool
         Whether to bound what may happen, instead of what does with all but certainty.
 
     Returns
     -------
     ndarray of float64
-        γ(k)·magnitude with k = channels + 31 and γ(k) = k·u/(1 - k·u), or, if that is smaller and
-        `certain` is false, 8·sqrt(k)·u·magnitude.
+        γ(k)·magnitude with k = channels + 31, for 3x3 filters, and γ(k) = k·u/(1 - k·u), or, if
+        that is smaller and `certain` is false, 8·sqrt(k)·u·magnitude.
 
     Notes
     -----
     An output is a sum of terms a·g·b·w·d·(a' g' b'), a pixel times a tap times constants of all
     six matrices. On its way through transforms, products and sums each is multiplied by factors
-    1 + δ with |δ| <= u: at most 30 in the transforms, `channels` in the sum of products (of a
-    first product all its additions, of the last its own rounding and one addition), and one where
-    the bias is added. k such factors differ from 1 by at most γ(k) (N. Higham, "Accuracy and
-    Stability of Numerical Algorithms", 2nd ed., SIAM, 2002, lemma 3.1). The sum of the absolute
-    terms is the magnitude: the bound is certain, whatever the data and the order of the sums.
+    1 + δ with |δ| <= u: at most 30 in the transforms of 3x3 filters, `channels` in the sum of
+    products (of a first product all its additions, of the last its own rounding and one addition),
+    and one where the bias is added. k such factors differ from 1 by at most γ(k) (N. Higham,
+    "Accuracy and Stability of Numerical Algorithms", 2nd ed., SIAM, 2002, lemma 3.1). The sum of
+    the absolute terms is the magnitude: the bound is certain, whatever the data and the order of
+    the sums.
 
     With δ of mean zero and independent of one another's past, the factors differ from 1 by more
     than λ·sqrt(k)·u with a probability of at most 2·exp(-λ²/2) (N. Higham and T. Mary, "A new
@@ -122,7 +129,7 @@ def winograd_bound(
     2.4): for λ = 8 and a thousand terms 3e-11, little enough for the outputs of all tests.
     """
     unit = float(np.finfo(dtype).eps) / 2
-    roundings = channels + TRANSFORM_ROUNDINGS + 1
+    roundings = channels + transform_roundings(taps) + 1
     units = roundings / (1 - roundings * unit)
     if not certain:
         units = min(units, CONFIDENCE * math.sqrt(roundings))

@@ -101,12 +101,14 @@ def test_each_name_computes_in_its_own_way(call: str, layout: Any) -> None:
     assert first["winograd"] in (first["winograd_2x2"], first["winograd_4x4"])
 
 
-@pytest.mark.parametrize("name", WINOGRAD)
 @pytest.mark.parametrize("call", [backward, transposed_backward])
-def test_winograd_leaves_dweight_and_dbias_to_gemm(call: Callable[..., Any], name: str) -> None:
-    dweight, dbias = bits(call(X, WEIGHT, algorithm=name))[1:]
-    assert [dweight, dbias] == bits(call(X, WEIGHT, algorithm="gemm"))[1:]
-    assert dweight != bits(call(X, WEIGHT, algorithm="auto"))[1]
+def test_the_small_tile_leaves_dweight_to_gemm(call: Callable[..., Any]) -> None:
+    results = {name: bits(call(X, WEIGHT, algorithm=name))[1:] for name in NAMES}
+    assert results["winograd_2x2"] == results["gemm"]
+    assert results["winograd"] == results["winograd_4x4"]
+    dweight = {results[name][0] for name in ("auto", "gemm", "winograd")}
+    dbias = {result[1] for result in results.values()}
+    assert (len(dweight), len(dbias)) == (3, 1)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,9 +122,10 @@ def test_gradients_go_the_way_of_the_transpose(name: str) -> None:
 
 # --- what is refused ----------------------------------------------------------------------------
 
-# Kernel, stride, dilation.
+# Kernel, stride, dilation; none of them for any tile.
 UNFIT = {
-    "5x5": ((5, 5), (1, 1), (1, 1)),
+    "4x4": ((4, 4), (1, 1), (1, 1)),
+    "3x5": ((3, 5), (1, 1), (1, 1)),
     "3x1": ((3, 1), (1, 1), (1, 1)),
     "1x3": ((1, 3), (1, 1), (1, 1)),
     "horizontal stride": ((3, 3), (1, 2), (1, 1)),
@@ -147,10 +150,22 @@ def test_winograd_where_it_does_not_apply(
             with pytest.raises(ValueError, match="algorithm must be") as caught:
                 CALLS[call](x, weight, backend, **keywords)
             assert str(caught.value) == (
-                f"{call}: algorithm must be 'auto' or 'gemm' unless the kernel is (3, 3), stride "
-                f"(1, 1) and dilation (1, 1), got {name!r} for a kernel of {kernel}, "
-                f"stride {stride}, dilation {dilation}"
+                f"{call}: algorithm must be 'auto' or 'gemm' unless the kernel is (3, 3)"
+                f"{'' if name == 'winograd_4x4' else ' or (5, 5)'}, stride (1, 1) and dilation "
+                f"(1, 1), got {name!r} for a kernel of {kernel}, stride {stride}, dilation "
+                f"{dilation}"
             )
+
+
+@BACKENDS
+@EVERY_CALL
+def test_the_large_tile_is_for_3x3(call: str, backend: Any) -> None:
+    weight = np.ones((4, 4, 5, 5), np.float32)
+    with pytest.raises(ValueError, match=r"unless the kernel is \(3, 3\), stride"):
+        CALLS[call](X, weight, backend, algorithm="winograd_4x4")
+    results = [bits(CALLS[call](X, weight, backend, algorithm=name)) for name in WINOGRAD[:2]]
+    assert WINOGRAD[:2] == ["winograd", "winograd_2x2"]
+    assert results[0] == results[1]
 
 
 @EVERY_UNFIT
@@ -165,10 +180,10 @@ def test_nothing_is_written_before_it_is_refused() -> None:
     weight = np.ones((4, 4, 5, 5), np.float32)
     out, dy = np.full((2, 4, 5, 7), 7, np.float32), np.full((2, 4, 5, 7), 7, np.float32)
     with pytest.raises(ValueError, match="algorithm must be"):
-        functional.conv2d(X, weight, algorithm="winograd", out=out)
+        functional.conv2d(X, weight, algorithm="winograd_4x4", out=out)
     relu = {"activation": "relu", "y": np.zeros_like(dy), "overwrite_dy": True}
     with pytest.raises(ValueError, match="algorithm must be"):
-        functional.conv2d_backward(dy, X, weight, algorithm="winograd", **relu)
+        functional.conv2d_backward(dy, X, weight, algorithm="winograd_4x4", **relu)
     assert (out == 7).all()
     assert (dy == 7).all()
 
@@ -246,7 +261,7 @@ def test_prepared_weight_and_layer_follow_the_default_of_each_call() -> None:
 
 
 def mixed_network(algorithms: list[str | None]) -> Sequential:
-    options = [{}, {"stride": 2}, {"kernel_size": 5}, {}, {"dilation": 2}]
+    options = [{}, {"stride": 2}, {"kernel_size": 7}, {}, {"dilation": 2}]
     return Sequential(
         *(
             Conv2d(4, 4, **{"kernel_size": 3, "padding": 2, "rng": 1, **own}, algorithm=algorithm)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -24,42 +23,41 @@ from strategies import LAYOUTS, Conv2dCase, layouts, seeds, winograd_cases
 from winograd_model import (
     ALGORITHMS,
     CASES,
+    EVERY_METHOD,
     TILES,
+    assert_gradient_within,
     assert_within,
     exact_operands,
     magnitude,
-    magnitude_of_gradient,
     transposed,
+    with_filters,
 )
 
 activations = st.sampled_from([None, "relu"])
 
 
 def assert_result(actual: Any, expected: Any, operands: Any, case: Conv2dCase, name: str) -> None:
-    """Check a result of exact operands: equal for tiles of 2 x 2, else within a certain bound."""
+    """Check a result of exact operands: equal for F(2x2, 3x3), else within a certain bound."""
     x, weight, bias, padding = operands
-    if name == "winograd_2x2":
+    if (name, *weight.shape[2:]) == ("winograd_2x2", 3, 3):
         assert_same(actual, expected)
         return
     size = magnitude(x, weight, padding, TILES[name], case.groups)
     if bias is not None:
         size += abs(bias)[:, np.newaxis, np.newaxis]
     assert actual.dtype == expected.dtype
-    assert_within(actual, expected, size, weight.shape[1], certain=True)
+    assert_within(actual, expected, size, weight, certain=True)
 
 
 def assert_gradient(
     actual: Any, expected: Any, dy: Any, x: Any, case: Conv2dCase, name: str
 ) -> None:
     """Check dweight of exact operands: equal by the direct sum, else within a certain bound."""
-    if name == "winograd_2x2":
+    if (name, *case.weight_shape[2:]) == ("winograd_2x2", 3, 3):
         assert_same(actual, expected)
         return
-    size = magnitude_of_gradient(dy, x, case.padding, case.groups)
-    tiles = len(dy) * math.prod(-(-n // 4) for n in dy.shape[2:])
     assert actual.dtype == expected.dtype
-    # a row of four pixels of dy is rounded once more than one of three taps, in each direction
-    assert_within(actual, expected, size, tiles + 2, certain=True)
+    assert_gradient_within(actual, expected, dy, x, case, certain=True)
 
 
 def check(case: Conv2dCase, seed: int, dtype: Any, name: str, activation: str | None) -> None:
@@ -85,20 +83,21 @@ def check(case: Conv2dCase, seed: int, dtype: Any, name: str, activation: str | 
     assert_result(y, expected, (dy, turned, shift, padding), case, name)
 
 
-@pytest.mark.parametrize("algorithm", TILES)
+@EVERY_METHOD
 @for_fixtures
 @given(winograd_cases(), seeds, activations)
 def test_random_cases(
-    isa: str, algorithm: str, case: Conv2dCase, seed: int, activation: str | None
+    isa: str, algorithm: str, taps: int, case: Conv2dCase, seed: int, activation: str | None
 ) -> None:
-    check(case, seed, case.dtype, algorithm, activation)
+    check(with_filters(case, taps), seed, case.dtype, algorithm, activation)
 
 
-@pytest.mark.parametrize("algorithm", TILES)
+@EVERY_METHOD
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
-def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str) -> None:
-    check(CASES[name], 1, dtype, algorithm, "relu" if len(name) % 2 else None)
+def test_fixed_cases(isa: str, name: str, dtype: Any, algorithm: str, taps: int) -> None:
+    case = with_filters(CASES[name], taps)
+    check(case, 1, dtype, algorithm, "relu" if len(name) % 2 else None)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -112,15 +111,16 @@ def test_the_shape_of_an_image_chooses_the_tile(isa: str, name: str) -> None:
     assert results[0] in results[1:]
 
 
-@pytest.mark.parametrize("algorithm", TILES)
-def test_every_tap_meets_every_pixel(isa: str, algorithm: str) -> None:
+@EVERY_METHOD
+def test_every_tap_meets_every_pixel(isa: str, algorithm: str, taps: int) -> None:
     """A single pixel and a single tap make one output: the others stay as small as rounding."""
     size, batch = 9, 9 * 9
     x = np.eye(batch, dtype=np.float32).reshape(batch, 1, size, size)
-    weight = np.eye(9, dtype=np.float32).reshape(9, 1, 3, 3)
+    weight = np.eye(taps**2, dtype=np.float32).reshape(taps**2, 1, taps, taps)
     y = functional.conv2d(x, weight, padding=1, algorithm=algorithm)
     expected = reference.conv2d(x, weight, padding=1)
-    np.testing.assert_allclose(y, expected, rtol=0, atol=0 if TILES[algorithm] == 2 else 1e-6)
+    exact = (algorithm, taps) == ("winograd_2x2", 3)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=0 if exact else 1e-6)
 
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -162,10 +162,12 @@ def test_out(isa: str, algorithm: str) -> None:
 
 
 @pytest.mark.parametrize("activation", [None, "relu"])
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@EVERY_METHOD
 @pytest.mark.parametrize("name", CASES)
-def test_prepared_weights(isa: str, name: str, algorithm: str, activation: str | None) -> None:
-    case = CASES[name]
+def test_prepared_weights(
+    isa: str, name: str, algorithm: str, taps: int, activation: str | None
+) -> None:
+    case = with_filters(CASES[name], taps)
     x, weight, bias, _ = (array / 3 for array in exact_operands(case, 4))
     parameters = {**case.parameters, "algorithm": algorithm, "activation": activation}
     prepared = functional.PreparedConv2d(weight, bias, **parameters)

@@ -10,7 +10,7 @@ import pytest
 
 from winograd_matrices import EXACTLY, ONE, Transforms, surd, transforms
 
-SIZES = pytest.mark.parametrize(("tile", "taps"), [(2, 3), (4, 3), (3, 4)])
+SIZES = pytest.mark.parametrize(("tile", "taps"), [(2, 3), (4, 3), (3, 4), (2, 5), (5, 2)])
 
 
 def rows_of_roots(*rows: list[Any]) -> Any:

@@ -15,7 +15,7 @@ from convolt.optim import Adam
 from convolt.training import fit
 from strategies import Conv2dCase
 from winograd_accuracy import Net3x3
-from winograd_model import ALGORITHMS, TILES, operands, same
+from winograd_model import METHODS, TILES, operands, same, with_filters
 
 NAN, INF = np.nan, np.inf
 SIDES = ((2, 1), (1, 3))
@@ -39,11 +39,18 @@ def passes(case: Conv2dCase, arrays: list[Any], algorithm: str) -> list[Any]:
     return [y, functional.conv2d_backward(dy, x, weight, **parameters, needs=["dx"]).dx]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+NAMES = pytest.mark.parametrize(
+    ("algorithm", "taps"), [("winograd", 3), ("winograd", 5), *METHODS.values()]
+)
+
+
+@NAMES
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", BATCHES)
-def test_an_image_alone_or_in_a_batch(isa: str, name: str, dtype: Any, algorithm: str) -> None:
-    case = BATCHES[name]
+def test_an_image_alone_or_in_a_batch(
+    isa: str, name: str, dtype: Any, algorithm: str, taps: int
+) -> None:
+    case = with_filters(BATCHES[name], taps)
     x, weight, bias, dy = operands(case, 1, dtype)
     together = passes(case, [x, weight, bias, dy], algorithm)
     for n in (0, 1, len(x) - 1):
@@ -64,10 +71,12 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@NAMES
 @pytest.mark.parametrize("name", LARGE)
-def test_any_number_of_threads(isa: str, threads: int, name: str, algorithm: str) -> None:
-    case = LARGE[name]
+def test_any_number_of_threads(
+    isa: str, threads: int, name: str, algorithm: str, taps: int
+) -> None:
+    case = with_filters(LARGE[name], taps)
     arrays = operands(case, 2, np.float32)
     shared = passes(case, arrays, algorithm)
     parameters = {**case.parameters, "activation": "relu", "algorithm": algorithm}
@@ -81,31 +90,32 @@ def test_any_number_of_threads(isa: str, threads: int, name: str, algorithm: str
 # --- non-finite numbers -------------------------------------------------------------------------
 
 
-def touched(row: int, column: int, tile: int) -> tuple[Any, Any]:
+def touched(case: Conv2dCase, row: int, column: int, taps: int, tile: int) -> tuple[Any, Any]:
     """Return which outputs have a pixel in their window, and which in their tile's window."""
-    case = BATCHES["padded"]
     windows, tiles = [], []
     for at, outputs, (before, _) in zip((row, column), case.output_size, case.padding, strict=True):
         offset = at + before - np.arange(outputs)
-        windows.append((offset >= 0) & (offset < 3))
+        windows.append((offset >= 0) & (offset < taps))
         offset = at + before - np.arange(outputs) // tile * tile
-        tiles.append((offset >= 0) & (offset < tile + 2))
+        tiles.append((offset >= 0) & (offset < tile + taps - 1))
     return np.logical_and.outer(*windows), np.logical_and.outer(*tiles)
 
 
-@pytest.mark.parametrize("algorithm", ["gemm", *TILES])
+@pytest.mark.parametrize(("algorithm", "taps"), [("gemm", 3), *METHODS.values()])
 @pytest.mark.parametrize("value", [NAN, INF, -INF])
 @pytest.mark.parametrize("at", [(0, 0), (4, 10), (6, 17), (8, 19)])
-def test_non_finite_pixel(isa: str, at: tuple[int, int], value: float, algorithm: str) -> None:
+def test_non_finite_pixel(
+    isa: str, at: tuple[int, int], value: float, algorithm: str, taps: int
+) -> None:
     """It reaches every window that holds it; Winograd may spread it over the tiles of these."""
-    case = BATCHES["padded"]
+    case = with_filters(BATCHES["padded"], taps)
     x, weight, bias, _ = operands(case, 3, np.float32)
     weight[:, :, 1] = 0  # also where a tap is zero
     parameters = {**case.parameters, "algorithm": algorithm}
     clean = functional.conv2d(x, weight, bias, **parameters)
     x[2, 5][at] = value
     y = functional.conv2d(x, weight, bias, **parameters)
-    windows, tiles = touched(*at, TILES.get(algorithm, 1))
+    windows, tiles = touched(case, *at, taps, TILES.get(algorithm, 1))
     assert not np.isfinite(y[2, :, windows]).any()
     y[2, :, tiles] = clean[2, :, tiles]
     assert_same_bits(y, clean)

@@ -1,9 +1,9 @@
-"""The gradient of 3x3 filters by Winograd, F(3x3, 4x4): its sums, its rounding, its promises."""
+"""The gradient of filters by Winograd, F(3x3, 4x4) and F(5x5, 2x2): sums, rounding, promises."""
 
 from __future__ import annotations
 
-import math
 from functools import cache
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,9 @@ import convolt
 from conv2d_cases import DTYPES, assert_same_bits, make_case
 from convolt import functional, reference
 from strategies import Conv2dCase
-from winograd_model import DATA, assert_below, assert_within, magnitude_of_gradient, same
+from winograd_model import DATA, assert_below, assert_gradient_within, same, with_filters
 
-NAMES = pytest.mark.parametrize("algorithm", ["winograd", "winograd_4x4"])
+EVERY_TAPS = pytest.mark.parametrize("taps", [3, 5], ids=["3x3", "5x5"])
 
 
 def dweight(dy: Any, x: Any, case: Conv2dCase, algorithm: str = "winograd") -> Any:
@@ -39,7 +39,7 @@ def direct(dy: Any, x: Any, case: Conv2dCase) -> Any:
         strict=True,
     )
     for gradient, image, filters in operands:
-        for kh, kw in np.ndindex(3, 3):
+        for kh, kw in np.ndindex(case.weight_shape[2:]):
             seen = image[:, :, kh : kh + height, kw : kw + width]
             filters[:, :, kh, kw] = np.einsum("nohw,nchw->oc", gradient, seen, optimize=True)
     return sums
@@ -62,9 +62,9 @@ CASE_NAMES = pytest.mark.parametrize("name", CASES)
 
 
 @cache
-def problem(name: str, kind: str, dtype: Any) -> tuple[Any, Any, Any]:
+def problem(name: str, taps: int, kind: str, dtype: Any) -> tuple[Any, Any, Any]:
     """Return dy, x and the exact gradient."""
-    case, rng = CASES[name], np.random.default_rng(7)
+    case, rng = with_filters(CASES[name], taps), np.random.default_rng(7)
     x, dy = (DATA[kind](rng, shape).astype(dtype) for shape in (case.x_shape, case.y_shape))
     return dy, x, direct(dy, x, case)
 
@@ -74,59 +74,62 @@ KINDS = pytest.mark.parametrize(
 )
 
 
+@EVERY_TAPS
 @KINDS
 @CASE_NAMES
-def test_within_what_rounding_explains(isa: str, name: str, kind: str, dtype: Any) -> None:
+def test_within_what_rounding_explains(
+    isa: str, name: str, kind: str, dtype: Any, taps: int
+) -> None:
     """With data of any kind."""
-    case = CASES[name]
-    dy, x, expected = problem(name, kind, dtype)
-    size = magnitude_of_gradient(dy, x, case.padding, case.groups)
-    tiles = len(dy) * math.prod(-(-n // 4) for n in case.output_size)
-    assert_within(dweight(dy, x, case), expected, size, tiles + 2)
+    case = with_filters(CASES[name], taps)
+    dy, x, expected = problem(name, taps, kind, dtype)
+    assert_gradient_within(dweight(dy, x, case), expected, dy, x, case)
 
 
-def least_pixels(case: Conv2dCase) -> int:
-    """Return how many pixels of dy a tap in a corner meets."""
-    batch, _, height, width = case.y_shape
-    return batch * (height - 1) * (width - 1)
+def enough(name: str, taps: int) -> bool:
+    """Whether a tap in a corner meets as many pixels of dy as `auto` demands."""
+    batch, _, height, width = CASES[name].y_shape
+    met = batch * (height - taps // 2) * (width - taps // 2)
+    return bool(met**2 >= (100 if taps == 3 else 625) * batch * height * width)
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform", "after a ReLU"])
-@pytest.mark.parametrize("name", [name for name in CASES if least_pixels(CASES[name]) >= 128])
-def test_as_accurate_as_a_plain_sum(isa: str, name: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "taps"), [pair for pair in product(CASES, (3, 5)) if enough(*pair)]
+)
+def test_as_accurate_as_a_plain_sum(isa: str, name: str, kind: str, taps: int) -> None:
     """Each filter against the sum of its own absolute products, where `auto` may ask for it."""
-    case = CASES[name]
-    dy, x, expected = problem(name, kind, np.float32)
+    case = with_filters(CASES[name], taps)
+    dy, x, expected = problem(name, taps, kind, np.float32)
     total = direct(abs(dy), abs(x), case)
     error = abs(dweight(dy, x, case) - expected)
     assert_below(error, bounds.bound(total, 0, np.float32, "winograd_4x4"))
 
 
-@NAMES
+@EVERY_TAPS
 @pytest.mark.parametrize("dtype", DTYPES)
 @CASE_NAMES
-def test_any_number_of_threads(
-    isa: str, threads: int, name: str, dtype: Any, algorithm: str
-) -> None:
-    case = CASES[name]
-    dy, x, _ = problem(name, "normal", dtype)
-    shared = dweight(dy, x, case, algorithm)
+def test_any_number_of_threads(isa: str, threads: int, name: str, dtype: Any, taps: int) -> None:
+    case = with_filters(CASES[name], taps)
+    dy, x, _ = problem(name, taps, "normal", dtype)
+    shared = dweight(dy, x, case)
     with convolt.num_threads(1):
-        assert_same_bits(dweight(dy, x, case, algorithm), shared)
+        assert_same_bits(dweight(dy, x, case), shared)
 
 
 def test_the_small_tile_has_none(isa: str) -> None:
     case = CASES["strips"]
-    dy, x, _ = problem("strips", "normal", np.float32)
+    dy, x, _ = problem("strips", 3, "normal", np.float32)
     expected = dweight(dy, x, case, "gemm")
     assert_same_bits(dweight(dy, x, case, "winograd_2x2"), expected)
     assert not np.array_equal(dweight(dy, x, case), expected)
 
 
+@EVERY_TAPS
 @pytest.mark.parametrize("shape", [(0, 3, 5, 6), (2, 0, 5, 6)])
 @pytest.mark.parametrize("out_channels", [0, 4])
-def test_of_nothing(isa: str, shape: tuple[int, ...], out_channels: int) -> None:
-    case = make_case(shape, (out_channels, shape[1], 3, 3), padding=((1, 1), (1, 1)))
+def test_of_nothing(isa: str, shape: tuple[int, ...], out_channels: int, taps: int) -> None:
+    case = make_case(shape, (out_channels, shape[1], taps, taps), padding=((1, 1), (1, 1)))
     dy, x = np.ones(case.y_shape, np.float32), np.ones(shape, np.float32)
     assert_same_bits(dweight(dy, x, case), np.zeros(case.weight_shape, np.float32))
 
@@ -136,7 +139,7 @@ def test_of_nothing(isa: str, shape: tuple[int, ...], out_channels: int) -> None
 def test_non_finite_pixel_of_x(isa: str, at: tuple[int, int], value: float) -> None:
     """It reaches every filter of its channel, each tap that met it, and no other channel."""
     case = CASES["one strip"]
-    dy, x, _ = (array.copy() for array in problem("one strip", "normal", np.float32))
+    dy, x, _ = (array.copy() for array in problem("one strip", 3, "normal", np.float32))
     clean = dweight(dy, x, case)
     x[(1, 7, *at)] = value
     actual = dweight(dy, x, case)
@@ -151,7 +154,7 @@ def test_non_finite_pixel_of_x(isa: str, at: tuple[int, int], value: float) -> N
 def test_non_finite_pixel_of_dy(isa: str, value: float) -> None:
     """It reaches all taps of its filter, and no other filter."""
     case = CASES["one strip"]
-    dy, x, _ = (array.copy() for array in problem("one strip", "normal", np.float32))
+    dy, x, _ = (array.copy() for array in problem("one strip", 3, "normal", np.float32))
     clean = dweight(dy, x, case)
     dy[0, 11, 12, 4] = value
     actual = dweight(dy, x, case)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,11 @@ TILES = {"winograd_2x2": 2, "winograd_4x4": 4}
 
 ALGORITHMS = ["winograd", *TILES]
 
+METHODS = {"2x2": ("winograd_2x2", 3), "4x4": ("winograd_4x4", 3), "5x5": ("winograd_2x2", 5)}
+"""The tile by name, and the side of the filters."""
+
+EVERY_METHOD = pytest.mark.parametrize(("algorithm", "taps"), METHODS.values(), ids=METHODS)
+
 
 def pad(x: Any, padding: Sides) -> Any:
     """Pad, or where a side is negative cut, the images."""
@@ -30,16 +37,16 @@ def pad(x: Any, padding: Sides) -> Any:
 
 
 def correlate(x: Any, weight: Any, padding: Sides, groups: int, dtype: Any) -> Any:
-    """Return the 3x3 convolution, tap by tap, in `dtype`."""
+    """Return the convolution, tap by tap, in `dtype`."""
     padded = pad(x.astype(dtype), padding)
-    height, width = (n - 2 for n in padded.shape[2:])
+    height, width = (n - weight.shape[2] + 1 for n in padded.shape[2:])
     y = np.zeros((len(x), len(weight), height, width), dtype)
     for inputs, filters, outputs in zip(
         *(np.split(padded, groups, 1), np.split(weight.astype(dtype), groups)),
         np.split(y, groups, 1),
         strict=True,
     ):
-        for kh, kw in np.ndindex(3, 3):
+        for kh, kw in np.ndindex(weight.shape[2:]):
             seen = inputs[:, :, kh : kh + height, kw : kw + width]
             outputs += np.moveaxis(np.tensordot(filters[:, :, kh, kw], seen, (1, 1)), 0, 1)
     return y
@@ -52,13 +59,13 @@ def exact(x: Any, weight: Any, padding: Sides, groups: int = 1) -> Any:
 
 
 def winograd(x: Any, weight: Any, padding: Sides, groups: int, matrices: Transforms) -> Any:
-    """Return the 3x3 convolution by tiles, the first at the first output."""
+    """Return the convolution by tiles, the first at the first output."""
     data, filters, result = matrices
-    tile = len(result)
+    tile, side = result.shape
     padded = pad(x, padding)
-    height, width = (n - 2 for n in padded.shape[2:])
+    height, width = (n - side + tile for n in padded.shape[2:])
     padded = pad(padded, ((0, -height % tile), (0, -width % tile)))
-    pixels = sliding_window_view(padded, (tile + 2, tile + 2), (2, 3))[:, :, ::tile, ::tile]
+    pixels = sliding_window_view(padded, (side, side), (2, 3))[:, :, ::tile, ::tile]
     transformed = np.moveaxis(data @ pixels @ data.T, 1, -1)  # (N, rows, columns, n, n, C)
     filters = np.moveaxis(filters @ weight @ filters.T, (0, 1), (-1, -2))  # (n, n, C / groups, OC)
     products = [
@@ -75,13 +82,13 @@ def winograd(x: Any, weight: Any, padding: Sides, groups: int, matrices: Transfo
 
 def magnitude(x: Any, weight: Any, padding: Sides, tile: int, groups: int = 1) -> Any:
     """Return what bounds.winograd_bound calls so, without a bias."""
-    matrices = transforms(tile).absolute()
+    matrices = transforms(tile, weight.shape[2]).absolute()
     operands = (abs(array.astype(np.float64)) for array in (x, weight))
     return winograd(*operands, padding, groups, matrices)
 
 
 def gradient(dy: Any, x: Any, padding: Sides, groups: int, matrices: Transforms) -> Any:
-    """Return the gradient of 3x3 filters by tiles of dy, the first at its first pixel."""
+    """Return the gradient of filters by tiles of dy, the first at its first pixel."""
     data, filters, result = matrices
     tile = filters.shape[1]
     sides = tuple((0, -n % tile) for n in dy.shape[2:])
@@ -97,10 +104,17 @@ def gradient(dy: Any, x: Any, padding: Sides, groups: int, matrices: Transforms)
     return dweight
 
 
-def magnitude_of_gradient(dy: Any, x: Any, padding: Sides, groups: int = 1) -> Any:
-    """Return what bounds.winograd_bound calls so."""
+def assert_gradient_within(
+    actual: Any, expected: Any, dy: Any, x: Any, case: Conv2dCase, *, certain: bool = False
+) -> None:
+    """Check a gradient of filters against bounds.winograd_bound."""
+    taps = case.weight_shape[2]
+    tile = 7 - taps
     operands = (abs(array.astype(np.float64)) for array in (dy, x))
-    return gradient(*operands, padding, groups, transforms(3, 4).absolute())
+    size = gradient(*operands, case.padding, case.groups, transforms(taps, tile).absolute())
+    tiles = len(dy) * math.prod(-(-n // tile) for n in dy.shape[2:])
+    limit = bounds.winograd_bound(size, tiles, actual.dtype, taps=tile, certain=certain)
+    assert_below(abs(actual - expected), limit)
 
 
 def largest_of_tiles(values: Any, tile: int) -> Any:
@@ -116,15 +130,16 @@ def largest_of_tiles(values: Any, tile: int) -> Any:
 def transposed(weight: Any, padding: Sides, groups: int) -> tuple[Any, Sides]:
     """Return the filters and the padding of the convolution that takes dy to dx."""
     filters = [part.swapaxes(0, 1)[:, :, ::-1, ::-1] for part in np.split(weight, groups)]
-    (top, bottom), (left, right) = padding
-    return np.concatenate(filters), ((2 - top, 2 - bottom), (2 - left, 2 - right))
+    (top, bottom), (left, right), reach = *padding, weight.shape[2] - 1
+    return np.concatenate(filters), ((reach - top, reach - bottom), (reach - left, reach - right))
 
 
 def assert_within(
-    actual: Any, expected: Any, size: Any, channels: int, *, certain: bool = False
+    actual: Any, expected: Any, size: Any, weight: Any, *, certain: bool = False
 ) -> None:
     """Check against bounds.winograd_bound, where `size` is the magnitude."""
-    limit = bounds.winograd_bound(size, channels, actual.dtype, certain=certain)
+    _, channels, taps, _ = weight.shape
+    limit = bounds.winograd_bound(size, channels, actual.dtype, taps=taps, certain=certain)
     assert_below(abs(actual - expected), limit)
 
 
@@ -144,6 +159,7 @@ def exact_operands(case: Conv2dCase, seed: int, dtype: Any = None) -> list[Any]:
     Its filter transform halves twice: taps are multiples of 4. With |x| <= X and taps of at most
     4·W a transformed pixel is at most 4·X and a transformed tap 9·W, and so are the sums on the way
     to them; their products are summed over the channels, and 3 x 3 of these sums make an output.
+    For other tiles they are small integers.
     """
     rng = np.random.default_rng(seed)
     out_channels, channels, *_ = case.weight_shape
@@ -178,6 +194,17 @@ DATA: dict[str, Draw] = {
 
 
 # --- cases --------------------------------------------------------------------------------------
+
+
+def with_filters(case: Conv2dCase, taps: int) -> Conv2dCase:
+    """Return the case with 3x3 filters, or with 5x5 and a pixel more of padding on every side."""
+    more = (taps - 3) // 2
+    (top, bottom), (left, right) = case.padding
+    return replace(
+        case,
+        weight_shape=(*case.weight_shape[:2], taps, taps),
+        padding=((top + more, bottom + more), (left + more, right + more)),
+    )
 
 
 def same(*shape: int, out_channels: int, groups: int = 1) -> Conv2dCase:

@@ -72,12 +72,13 @@ def check_algorithm(
     if algorithm is None:
         return
     check_algorithm_name(algorithm, function)
-    applies = (kernel_size, stride, dilation) == ((3, 3), (1, 1), (1, 1))
+    sizes = [(3, 3)] if algorithm == "winograd_4x4" else [(3, 3), (5, 5)]
+    applies = kernel_size in sizes and stride == dilation == (1, 1)
     if algorithm.startswith("winograd") and not applies:
         raise ValueError(
-            f"{function}: algorithm must be 'auto' or 'gemm' unless the kernel is (3, 3), stride "
-            f"(1, 1) and dilation (1, 1), got {algorithm!r} for a kernel of {kernel_size}, "
-            f"stride {stride}, dilation {dilation}"
+            f"{function}: algorithm must be 'auto' or 'gemm' unless the kernel is "
+            f"{' or '.join(map(str, sizes))}, stride (1, 1) and dilation (1, 1), got "
+            f"{algorithm!r} for a kernel of {kernel_size}, stride {stride}, dilation {dilation}"
         )
 
 

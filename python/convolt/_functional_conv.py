@@ -82,16 +82,16 @@ def conv2d(
     ------
     ValueError
         As said in :mod:`convolt.functional`, and for Winograd by name with any other kernel than
-        3x3, or with a stride or a dilation.
+        3x3 or 5x5, or with a stride or a dilation.
 
     Notes
     -----
     "gemm" is the implicit matrix product: the columns of im2col [1]_ are packed block by block out
     of the image and multiplied by a register-blocked kernel [2]_; no column matrix is stored.
 
-    "winograd" computes tiles of 2x2 or 4x4 outputs with fewer multiplications [3]_, for 3x3 kernels
-    with stride 1 and dilation 1. The size of an image decides which tile it is, or the name:
-    "winograd_2x2", "winograd_4x4". The result differs from that of "gemm" in rounding, and an inf
+    "winograd" computes tiles of outputs with fewer multiplications [3]_, for 3x3 and 5x5 kernels
+    with stride 1 and dilation 1: tiles of 2x2, or for 3x3 kernels of 4x4. The size of an image
+    decides which it is, or the name: "winograd_2x2", "winograd_4x4". The result differs from that of "gemm" in rounding, and an inf
     or NaN of `x` may spread to the other outputs of its tiles, where "gemm" confines it to the
     windows that hold it.
 
@@ -180,8 +180,8 @@ def conv2d_backward(
     needs : iterable of {"dx", "dweight", "dbias"}, optional
         Which gradients to compute.
     algorithm : optional
-        As for :func:`conv2d`. "winograd" and "winograd_4x4" compute dweight from tiles of 4x4
-        pixels of `dy`, with 36 multiplications for 144; "winograd_2x2" as "gemm" does.
+        As for :func:`conv2d`. Winograd's dweight comes from tiles of 4x4 pixels of `dy`, or 2x2
+        for 5x5 kernels; for 3x3 kernels "winograd_2x2" computes it as "gemm" does.
 
     Returns
     -------

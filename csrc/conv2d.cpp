@@ -38,7 +38,7 @@ void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, cons
       return depthwise_forward(problem, x, weight, bias, relu, y);
     case Algorithm::kWinograd2x2:
       return winograd_forward(problem, 2, x, weight, prepared, bias, relu, y);
-    case Algorithm::kWinograd:  // never: plan() makes it one of these two
+    case Algorithm::kWinograd:  // in no pass: plan() makes it the one or the other
     case Algorithm::kWinograd4x4:
       return winograd_forward(problem, 4, x, weight, prepared, bias, relu, y);
   }

@@ -23,11 +23,21 @@ struct Factors {
   WinogradFactors winograd[3];
 };
 
-constexpr Factors kNarrow = {4.5, 2, 9.4, 6900, 0.35, 2.9,
+constexpr Factors kNarrow = {4.5,
+                             2,
+                             9.4,
+                             6900,
+                             0.35,
+                             2.9,
                              {{Algorithm::kWinograd2x2, 2, 3, 1.32, 1.06, 46, 25, 44},
                               {Algorithm::kWinograd4x4, 4, 3, 1.47, 1.27, 121, 120, 103},
                               {Algorithm::kWinograd2x2, 2, 5, 1.47, 1.14, 166, 104, 13}}};
-constexpr Factors kWide = {4.3, 0.2, 12.3, 5100, 0.14, 3.6,
+constexpr Factors kWide = {4.3,
+                           0.2,
+                           12.3,
+                           5100,
+                           0.14,
+                           3.6,
                            {{Algorithm::kWinograd2x2, 2, 3, 1.19, 1.32, 15, 19, 156},
                             {Algorithm::kWinograd4x4, 4, 3, 1.14, 1.44, 245, 51, 263},
                             {Algorithm::kWinograd2x2, 2, 5, 1.46, 1.41, 143, 28, 301}}};

@@ -7,6 +7,18 @@
 
 namespace convolt {
 
+namespace {
+
+template <typename T>
+int threads_for_filters(const GroupedFilters<T>& filters) {
+  constexpr double kOperationsPerFilter = 200;
+  return threads_for(kOperationsPerFilter *
+                     static_cast<double>(filters.groups * filters.first.rows) *
+                     static_cast<double>(filters.first.channels));
+}
+
+}  // namespace
+
 template <typename T>
 FilterLayout::FilterLayout(const KernelTable<T>& kernels, int64_t rows, int64_t channels) {
   // No two rows of a tile of the product, and no two elements of a filter, in the same set of the
@@ -22,11 +34,8 @@ template <typename T>
 void transform_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& filters,
                            const WinogradSize& size, const FilterLayout& layout, T* u) {
   constexpr int64_t kRowsAtOnce = 4;
-  constexpr double kOperationsPerFilter = 200;
   const int64_t rows = filters.first.rows, tasks = ceil_div(rows, kRowsAtOnce);
-  const int threads =
-      threads_for(kOperationsPerFilter * static_cast<double>(filters.groups * rows) *
-                  static_cast<double>(filters.first.channels));
+  const int threads = threads_for_filters(filters);
   parallel_for(filters.groups * tasks, threads, [&](int64_t task, int) {
     const int64_t group = task / tasks, row = task % tasks * kRowsAtOnce;
     winograd_kernels(kernels, size)
@@ -48,7 +57,7 @@ void pack_all_filters(const KernelTable<T>& kernels, const GroupedFilters<T>& fi
   const int64_t panels = ceil_div(all_rows, kernels.mr), padded_rows = panels * kernels.mr;
   const int64_t elements = size.elements(), kc = even_block(channels, kernels.kc);
   const FilterLayout layout(kernels, kernels.mr, channels);
-  const int threads = num_threads();
+  const int threads = threads_for_filters(filters);
   const auto bytes = static_cast<std::size_t>(size.elements() * layout.step) * sizeof(T);
   const Scratch scratch(bytes * static_cast<std::size_t>(threads));
   parallel_for(filters.groups * panels, threads, [&](int64_t task, int thread) {

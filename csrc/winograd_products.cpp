@@ -16,6 +16,7 @@ constexpr int64_t kProductBytes = int64_t{256} << 10;
 constexpr int64_t kFilterBytes = int64_t{512} << 10;
 constexpr int64_t kFilterBytesBesideL3 = int64_t{4} << 20;
 constexpr int64_t kL2Bytes = int64_t{2} << 20;
+constexpr int64_t kOwnStripBytes = int64_t{5} << 20;  // larger ones are in L3 for all threads
 
 }  // namespace
 
@@ -32,7 +33,8 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
   const int64_t wanted = std::max({fit, kLeastStrip, prepared ? 0 : all_rows / kRowsPerTile});
   strips = std::max<int64_t>((grid.count + wanted / 2) / wanted, 1);
   filters_first = prepared || strips > 1;
-  strip_by_thread = filters_first && p.filters.groups * strips >= threads;
+  strip_by_thread = filters_first && p.filters.groups * strips >= threads &&
+                    wanted * elements * channels * bytes <= kOwnStripBytes;
   if (strip_by_thread && p.filters.groups % threads != 0) strips = round_up(strips, threads);
   strip = round_up(ceil_div(grid.count, strips), kernels.nr);
   strips = ceil_div(grid.count, strip);

@@ -56,7 +56,9 @@ class TorchMemory(Torch):
             x = self._tensor(problem.images())
             if not problem.rows_are_windows:
                 return lambda: functional.unfold(x, *geometry)
-            return lambda: functional.unfold(x, *geometry).transpose(1, 2).flatten(0, 1)
+            return lambda: (
+                functional.unfold(x, *geometry).transpose(1, 2).contiguous().flatten(0, 1)
+            )
         col = self.torch.from_numpy(problem.columns())
         if problem.rows_are_windows:
             col = col.view(problem.batch, -1, col.shape[1]).transpose(1, 2)

@@ -34,9 +34,9 @@ class RunSamplings {
   bool has_border() const { return has_border_; }
   // Each pixel has one sample at most.
   bool shared() const { return shared_; }
-  // The rows at these offsets, sampled so.
-  PaddedRows padded_rows(const int64_t* row_offsets, int64_t rows) const {
-    return {row_offsets, rows, samplings_, count_, samples_, pace_, row_pitch()};
+  // The rows at these offsets, sampled so, with a gap behind each.
+  PaddedRows padded_rows(const int64_t* row_offsets, int64_t rows, int64_t gap = 0) const {
+    return {row_offsets, rows, samplings_, count_, samples_, pace_, row_pitch() + gap};
   }
 
  private:

@@ -77,7 +77,8 @@ class Unfolder {
   TapRows taps_{};
 };
 
-// Sums the taps of some rows of a plane, in the order of the taps.
+// Sums the taps of some rows of a plane, in the order of the taps. There is a vector between its
+// rows: sums that go too far would make those of the next row wait for them.
 template <typename T>
 class Folder {
  public:
@@ -86,14 +87,14 @@ class Folder {
         kernels_(selected_kernels<T>()),
         samplings_(tap_axis(p, columns), scratch),
         row_offsets_(scratch.take<int64_t>(rows)),
-        padded_(scratch.take<T>(rows * RunSamplings::row_elements(tap_axis(p, columns)) +
-                                kernels_.lanes)) {}
+        padded_(scratch.take<T>(
+            rows * (RunSamplings::row_elements(tap_axis(p, columns)) + kernels_.lanes))) {}
 
   void prepare(int64_t first_row, int64_t rows, int64_t first_column, int64_t columns) {
     const WindowParams& w = p_.window;
     samplings_.prepare(tap_axis(p_, columns), first_column * w.stride_w - w.pad_left, p_.in_w);
     for (int64_t r = 0; r < rows; ++r) row_offsets_[r] = (first_row + r) * p_.in_w;
-    staged_ = samplings_.padded_rows(row_offsets_, rows);
+    staged_ = samplings_.padded_rows(row_offsets_, rows, kernels_.lanes);
     first_row_ = first_row;
     first_column_ = first_column;
     columns_ = columns;

@@ -9,8 +9,8 @@
 namespace convolt {
 namespace {
 
-constexpr int64_t kMostRuns = 512;          // of one window, with a line of a padded row each: L1
-constexpr int64_t kStagedElements = 32768;  // of the padded rows, a part of L2
+constexpr int64_t kMostRuns = 1024;         // of one window, with a line of a padded row each: L1
+constexpr int64_t kStagedElements = 65536;  // of the padded rows, a part of L2
 constexpr int64_t kTaskElements = 131072;   // of the matrix, about
 constexpr int64_t kMostColumns = 512;       // windows of a row at a time
 
@@ -108,7 +108,7 @@ WindowParts col2im_parts(const Conv2dProblem& p) {
   const int64_t channels = std::clamp<int64_t>(
       std::min(kMostRuns / p.kernel_h, kStagedElements / (8 * row_elements)), 1, p.in_channels);
   const int64_t rows =
-      std::clamp<int64_t>(2 * kStagedElements / (channels * row_elements) - 1, 1, p.in_h);
+      std::clamp<int64_t>(kStagedElements / (channels * row_elements) - 1, 1, p.in_h);
   return {{p.in_channels, channels}, {p.in_h, rows}, {p.out_w, columns}, row_elements};
 }
 

@@ -88,17 +88,24 @@ static inline void add_runs(const T* src, const int64_t* offsets, int64_t runs, 
   }
 }
 
+// Neighbours add to the same elements. Where a window has few runs, windows far apart take turns:
+// else each sum would wait for the store of the one before it.
 template <typename T, int Pieces>
 static void add_windows(const WindowRuns& w, const T* col, T* padded) {
   const int64_t rest = (w.length - 1) % kShortLanes<T> + 1;
   decltype(ShortVec<T>{} < ShortVec<T>{}) mask;
   for (int i = 0; i < kShortLanes<T>; ++i) mask[i] = i < rest ? -1 : 0;
-  for (int64_t i = 0; i < w.windows; ++i, col += w.pitch) {
-    T* const window = padded + w.window_offsets[i];
-    const int64_t loose = loose_runs<T>(w, (w.windows - 1 - i) * w.runs);
-    add_runs<T, Pieces>(col, w.run_offsets, loose, w.length, mask, window);
-    for (int64_t r = loose; r < w.runs; ++r) {
-      for (int64_t j = 0; j < w.length; ++j) window[w.run_offsets[r] + j] += col[r * w.length + j];
+  const int64_t turns = w.runs < 16 ? 8 : 1;
+  for (int64_t turn = 0; turn < turns; ++turn) {
+    for (int64_t i = turn; i < w.windows; i += turns) {
+      const T* const src = col + i * w.pitch;
+      T* const window = padded + w.window_offsets[i];
+      const int64_t loose = loose_runs<T>(w, (w.windows - 1 - i) * w.runs);
+      add_runs<T, Pieces>(src, w.run_offsets, loose, w.length, mask, window);
+      for (int64_t r = loose; r < w.runs; ++r) {
+        T* const run = window + w.run_offsets[r];
+        for (int64_t j = 0; j < w.length; ++j) run[j] += src[r * w.length + j];
+      }
     }
   }
 }

@@ -9,7 +9,7 @@
 namespace convolt {
 namespace {
 
-constexpr int64_t kMostRuns = 1024;         // of one window, with a line of a padded row each: L1
+constexpr int64_t kMostRuns = 384;          // of one window, with a line of a padded row each: L1
 constexpr int64_t kStagedElements = 65536;  // of the padded rows, a part of L2
 constexpr int64_t kTaskElements = 131072;   // of the matrix, about
 constexpr int64_t kMostColumns = 512;       // windows of a row at a time

@@ -64,7 +64,7 @@ def test_columns(isa: str, case: Conv2dCase, seed: int) -> None:
     assert_case(case, seed)
 
 
-# The parts that are staged: 512 windows of a row, 1024 runs of a window or 65536 elements for
+# The parts that are staged: 512 windows of a row, 384 runs of a window or 65536 elements for
 # im2col and col2im, 8192 elements of a plane for unfold and fold. Where padded rows would be longer
 # than copies for each tap or window, they are not shared.
 PARTS = {

@@ -191,7 +191,8 @@ class WindowAdder {
 template <typename T>
 void turn(int64_t matrices, int64_t rows, int64_t columns, const T* src, T* dst) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  const Parts parts{columns, std::clamp<int64_t>(kTaskElements / rows / 64 * 64, 64, columns)};
+  const int64_t wanted = std::max<int64_t>(kTaskElements / rows / 64 * 64, 64);
+  const Parts parts{columns, std::min(wanted, columns)};
   const double elements = static_cast<double>(rows) * static_cast<double>(columns);
   const int threads = threads_for(static_cast<double>(matrices) * elements);
   parallel_for(matrices * parts.count(), threads, [&](int64_t task, int) {

@@ -88,6 +88,7 @@ PARTS = {
     "padding only": make_case(
         (1, 2, 2, 2), (1, 2, 3, 3), dilation=(40, 40), padding=((80, 80), (80, 80))
     ),
+    "turned image in parts": make_case((1, 1700, 9, 9), (1, 1700, 1, 1)),
     "turned image": make_case((2, 37, 9, 31), (1, 37, 1, 1)),
     "few windows, few runs": make_case((3, 1, 6, 7), (1, 1, 2, 3)),
 }

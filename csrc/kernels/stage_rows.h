@@ -63,7 +63,7 @@ static void stage_rows(const PaddedRows& rows, const T* plane, T* padded) {
 
 // plane[row_offset + start + i * step] += padded[row][sampling][i], for rows that are all inside.
 template <typename T>
-static void add_staged_rows(const PaddedRows& rows, const T* padded, T* plane) {
+[[gnu::noinline]] static void add_staged_rows(const PaddedRows& rows, const T* padded, T* plane) {
   for (int64_t r = 0; r < rows.rows; ++r, padded += rows.row_pitch) {
     T* const row = plane + rows.row_offsets[r];
     for (int64_t s = 0; s < rows.sampling_count; ++s) {

@@ -14,7 +14,8 @@ namespace convolt {
 namespace CONVOLT_ISA {
 
 template <typename T>
-static inline void copy_exact_rows(const TapRows& t, int64_t first, const T* src, T* col) {
+[[gnu::noinline]] static void copy_exact_rows(const TapRows& t, int64_t first, const T* src,
+                                              T* col) {
   for (int64_t r = first; r < t.rows; ++r) {
     copy_row(src + r * t.row_pitch, t.length, col + r * t.col_pitch);
   }

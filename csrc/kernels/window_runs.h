@@ -29,7 +29,6 @@ static inline void copy_runs(const T* padded, const int64_t* offsets, int64_t ru
   const int64_t pieces = Pieces > 0 ? Pieces : (length + kShortLanes<T> - 1) / kShortLanes<T>;
   for (int64_t r = 0; r < runs; ++r, dst += length) {
     const T* const src = padded + offsets[r];
-#pragma GCC unroll 4
     for (int64_t p = 0; p < pieces; ++p) {
       __builtin_memcpy(dst + p * kShortLanes<T>, src + p * kShortLanes<T>, 16);
     }
@@ -45,6 +44,23 @@ static inline int64_t loose_runs(const WindowRuns& w, int64_t behind) {
   return exact <= 0 ? w.runs : exact < w.runs ? w.runs - exact : 0;
 }
 
+// A function of its own: in each form of the loops over windows it would take more code than these.
+template <typename T>
+[[gnu::noinline]] static void copy_exact_runs(const WindowRuns& w, int64_t first, const T* window,
+                                              T* col) {
+  for (int64_t r = first; r < w.runs; ++r) {
+    for (int64_t j = 0; j < w.length; ++j) col[r * w.length + j] = window[w.run_offsets[r] + j];
+  }
+}
+
+template <typename T>
+[[gnu::noinline]] static void add_exact_runs(const WindowRuns& w, int64_t first, const T* col,
+                                             T* window) {
+  for (int64_t r = first; r < w.runs; ++r) {
+    for (int64_t j = 0; j < w.length; ++j) window[w.run_offsets[r] + j] += col[r * w.length + j];
+  }
+}
+
 template <typename T, int Pieces>
 static void copy_windows(const WindowRuns& w, const T* padded, T* col) {
   const bool gaps = w.pitch != w.runs * w.length;
@@ -52,9 +68,7 @@ static void copy_windows(const WindowRuns& w, const T* padded, T* col) {
     const T* const window = padded + w.window_offsets[i];
     const int64_t loose = loose_runs<T>(w, gaps ? 0 : (w.windows - 1 - i) * w.runs);
     copy_runs<T, Pieces>(window, w.run_offsets, loose, w.length, col);
-    for (int64_t r = loose; r < w.runs; ++r) {
-      for (int64_t j = 0; j < w.length; ++j) col[r * w.length + j] = window[w.run_offsets[r] + j];
-    }
+    if (loose < w.runs) copy_exact_runs(w, loose, window, col);
   }
 }
 
@@ -65,8 +79,6 @@ static void copy_window_runs(const WindowRuns& w, const T* padded, T* col) {
       return copy_windows<T, 1>(w, padded, col);
     case 2:
       return copy_windows<T, 2>(w, padded, col);
-    case 3:
-      return copy_windows<T, 3>(w, padded, col);
     default:
       return copy_windows<T, 0>(w, padded, col);
   }
@@ -78,7 +90,6 @@ static inline void add_runs(const T* src, const int64_t* offsets, int64_t runs, 
   const int64_t pieces = Pieces > 0 ? Pieces : (length + kShortLanes<T> - 1) / kShortLanes<T>;
   for (int64_t r = 0; r < runs; ++r, src += length) {
     T* const dst = padded + offsets[r];
-#pragma GCC unroll 4
     for (int64_t p = 0; p < pieces; ++p) {
       const ShortVec<T> values = load_short(src + p * kShortLanes<T>);
       const ShortVec<T> added = p + 1 < pieces ? values : mask ? values : ShortVec<T>{};
@@ -102,10 +113,7 @@ static void add_windows(const WindowRuns& w, const T* col, T* padded) {
       T* const window = padded + w.window_offsets[i];
       const int64_t loose = loose_runs<T>(w, (w.windows - 1 - i) * w.runs);
       add_runs<T, Pieces>(src, w.run_offsets, loose, w.length, mask, window);
-      for (int64_t r = loose; r < w.runs; ++r) {
-        T* const run = window + w.run_offsets[r];
-        for (int64_t j = 0; j < w.length; ++j) run[j] += src[r * w.length + j];
-      }
+      if (loose < w.runs) add_exact_runs(w, loose, src, window);
     }
   }
 }
@@ -117,8 +125,6 @@ static void add_window_runs(const WindowRuns& w, const T* col, T* padded) {
       return add_windows<T, 1>(w, col, padded);
     case 2:
       return add_windows<T, 2>(w, col, padded);
-    case 3:
-      return add_windows<T, 3>(w, col, padded);
     default:
       return add_windows<T, 0>(w, col, padded);
   }

@@ -79,6 +79,8 @@ static void copy_window_runs(const WindowRuns& w, const T* padded, T* col) {
       return copy_windows<T, 1>(w, padded, col);
     case 2:
       return copy_windows<T, 2>(w, padded, col);
+    case 3:
+      return copy_windows<T, 3>(w, padded, col);
     default:
       return copy_windows<T, 0>(w, padded, col);
   }
@@ -125,6 +127,8 @@ static void add_window_runs(const WindowRuns& w, const T* col, T* padded) {
       return add_windows<T, 1>(w, col, padded);
     case 2:
       return add_windows<T, 2>(w, col, padded);
+    case 3:
+      return add_windows<T, 3>(w, col, padded);
     default:
       return add_windows<T, 0>(w, col, padded);
   }

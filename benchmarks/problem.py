@@ -50,27 +50,33 @@ class Problem:
 
     def weight(self) -> np.ndarray:
         """Return the filters (OC, C/groups, KH, KW)."""
-        return self._normal(self.shape.weight_shape, WEIGHT_SEED)
+        return normal(self.shape.weight_shape, self.dtype, WEIGHT_SEED)
 
     def images(self, numbers=None) -> np.ndarray:
         """Return x (N, C, H, W), or only the images with the given numbers."""
-        shape = self.shape
-        return self._stack((shape.in_channels, *shape.input_size), 0, numbers)
+        shape = (self.shape.in_channels, *self.shape.input_size)
+        return stack(shape, self.dtype, 0, self._all_or(numbers))
 
     def output_gradients(self, numbers=None) -> np.ndarray:
         """Return dy (N, OC, OH, OW), or only those of the images with the given numbers."""
-        shape = self.shape
-        return self._stack((shape.out_channels, *shape.output_size), 1, numbers)
+        shape = (self.shape.out_channels, *self.shape.output_size)
+        return stack(shape, self.dtype, 1, self._all_or(numbers))
 
-    def _stack(self, shape, stream, numbers) -> np.ndarray:
-        numbers = range(self.batch) if numbers is None else numbers
-        stack = np.empty((len(numbers), *shape), self.dtype)
-        for image, number in zip(stack, numbers, strict=True):
-            image[...] = self._normal(shape, number, stream)
-        return stack
+    def _all_or(self, numbers):
+        return range(self.batch) if numbers is None else numbers
 
-    def _normal(self, shape, *seed) -> np.ndarray:
-        return np.random.default_rng(seed).standard_normal(shape, dtype=self.dtype)
+
+def stack(shape, dtype, stream: int, numbers) -> np.ndarray:
+    """Make the random arrays with the given numbers, each by a seed of its own."""
+    arrays = np.empty((len(numbers), *shape), dtype)
+    for array, number in zip(arrays, numbers, strict=True):
+        array[...] = normal(shape, dtype, number, stream)
+    return arrays
+
+
+def normal(shape, dtype, *seed) -> np.ndarray:
+    """Make an array of normally distributed numbers."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=dtype)
 
 
 @dataclass(frozen=True)
@@ -95,28 +101,35 @@ class Expectation:
 def expectation(problem: Problem) -> Expectation:
     """Compute a sample of the result with ``convolt.reference``, in the first and the last group.
 
-    The bound is min(n, 8 sqrt(n)) u sum|x||w| for a sum of n products with unit roundoff u: the
-    worst case, or what random roundings exceed with a probability of 2n exp(-8**2 / 2) (N. Higham,
-    T. Mary, "A New Approach to Probabilistic Rounding Error Analysis", SIAM J. Sci. Comput. 41,
-    2019). Layers have millions of elements: tighter bounds are exceeded by chance.
+    The bound is ``rounding_bound`` times sum|x||w|.
     """
     sampler = {
         "forward": _sample_forward,
         "backward_data": _sample_backward_data,
         "backward_weights": _sample_backward_weights,
     }[problem.direction]
-    roundoff = np.finfo(problem.dtype).eps / 2
     samples, values, bounds = [], [], []
     for group in sorted({0, problem.shape.groups - 1}):
         sample, operands, terms, compute = sampler(problem, group)
         samples.append(sample)
         values.append(compute(*operands))
         magnitude = compute(*(np.abs(operand) for operand in operands))
-        bounds.append(min(terms, 8 * math.sqrt(terms)) * roundoff * magnitude)
+        bounds.append(rounding_bound(terms, problem.dtype) * magnitude)
     return Expectation(tuple(samples), tuple(values), tuple(bounds))
 
 
-def _spread(start: int, count: int, at_most: int) -> np.ndarray:
+def rounding_bound(terms: int, dtype: str) -> float:
+    """Bound the error of a sum of n products, relative to the sum of their magnitudes.
+
+    min(n, 8 sqrt(n)) u, with unit roundoff u: the worst case, or what random roundings exceed with
+    a probability of 2n exp(-8**2 / 2) (N. Higham, T. Mary, "A New Approach to Probabilistic
+    Rounding Error Analysis", SIAM J. Sci. Comput. 41, 2019). Layers have millions of elements:
+    tighter bounds are exceeded by chance.
+    """
+    return min(terms, 8 * math.sqrt(terms)) * float(np.finfo(dtype).eps) / 2
+
+
+def spread(start: int, count: int, at_most: int) -> np.ndarray:
     """Choose evenly among ``count`` numbers from ``start`` on, the first and the last included."""
     return np.unique(np.linspace(start, start + count - 1, at_most).astype(int))
 
@@ -127,8 +140,8 @@ def _channels(problem: Problem, group: int):
     c, oc = shape.in_channels // shape.groups, shape.out_channels // shape.groups
     inputs = slice(group * c, (group + 1) * c)
     outputs = slice(group * oc, (group + 1) * oc)
-    sampled_inputs = _spread(inputs.start, c, CHECKED_CHANNELS)
-    sampled_outputs = _spread(outputs.start, oc, CHECKED_CHANNELS)
+    sampled_inputs = spread(inputs.start, c, CHECKED_CHANNELS)
+    sampled_outputs = spread(outputs.start, oc, CHECKED_CHANNELS)
     return inputs, outputs, sampled_inputs, sampled_outputs
 
 
@@ -136,7 +149,7 @@ def _sample_forward(problem: Problem, group: int):
     from convolt import reference
 
     inputs, _, _, channels = _channels(problem, group)
-    images = _spread(0, problem.batch, CHECKED_IMAGES)
+    images = spread(0, problem.batch, CHECKED_IMAGES)
     x = problem.images(images)[:, inputs].astype(np.float64)
     weight = problem.weight()[channels].astype(np.float64)
     arguments = problem.arguments() | {"groups": 1}
@@ -151,7 +164,7 @@ def _sample_backward_data(problem: Problem, group: int):
     from convolt import reference
 
     inputs, outputs, channels, _ = _channels(problem, group)
-    images = _spread(0, problem.batch, CHECKED_IMAGES)
+    images = spread(0, problem.batch, CHECKED_IMAGES)
     dy = problem.output_gradients(images)[:, outputs].astype(np.float64)
     weight = problem.weight()[outputs, channels - inputs.start].astype(np.float64)
     x = np.zeros((len(images), len(channels), *problem.shape.input_size))

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from contestants import OURS
-from results import FUNCTION, LayerResult, NetworkResult, Result, read_json
+from results import FUNCTION, LayerResult, MemoryResult, NetworkResult, Result, read_json
 from shapes import CONVOLUTIONS
 
 KINDS = {(net, shape.name): shape.kind for net in CONVOLUTIONS for shape in CONVOLUTIONS[net]}
@@ -56,6 +56,20 @@ def network_row(names: Sequence[str], result: NetworkResult) -> str:
     return f"{f'{result.net} {result.task}':34}{result.batch:>5}{columns}\n{'':39}{ratios}"
 
 
+def memory_header(names: Sequence[str]) -> str:
+    """Return the first line of the table of what memory limits."""
+    columns = "".join(f"{name:>{_width(name)}}" for name in names)
+    return f"{'layer':34}{columns}{'GB/s':>8}{'of copy':>9}{'ratio':>8}"
+
+
+def memory_row(names: Sequence[str], result: MemoryResult) -> str:
+    """Return the line of one layer: milliseconds, then our GB/s and what it is relative to."""
+    columns = _cells(names, result, lambda name: f"{1e3 * result.median(name):.3f}")
+    speed, share = f"{result.gigabytes(FUNCTION):>8.1f}", f"{result.share_of_copy:>9.0%}"
+    ratio = f"{_times(result.ratio):>8}  {result.best_rival or ''}"
+    return f"{f'{result.net}:{result.layer}':34}{columns}{speed}{share}{ratio}".rstrip()
+
+
 def layer_table(documents: Sequence[dict], group: str) -> Iterator[str]:
     """Yield a table in Markdown: for each document and group the means and the worst layer."""
     yield _markdown(
@@ -83,6 +97,21 @@ def network_table(documents: Sequence[dict]) -> Iterator[str]:
             names = (result.net, result.task, result.batch, document["settings"]["threads"])
             ours = f"{1e3 * result.median(FUNCTION):.3g}"
             yield _markdown(*names, _isa(document), ours, "; ".join(rivals))
+
+
+def memory_table(documents: Sequence[dict]) -> Iterator[str]:
+    """Yield a table in Markdown: for each document, operation and network the means."""
+    yield _markdown(
+        *("operation", "dtype", "N", "threads", "ISA", "net", "convolt ms", "GB/s", "of a copy"),
+        *("ratio to the best rival", "in NCHW", "worst"),
+    )
+    yield _markdown(*["---"] * 12)
+    for document in documents:
+        settings = document["settings"]
+        names = (settings["dtype"], settings["batch"], settings["threads"], _isa(document))
+        for operation, results in _grouped(document["results"], _operation).items():
+            for net, layers in _grouped(results, GROUPS["net"]).items():
+                yield _markdown(operation, *names, net, *_memory_summary(layers))
 
 
 def draw(documents: Sequence[dict], path: str) -> None:
@@ -138,9 +167,11 @@ def main(arguments: list[str] | None = None) -> None:
     documents = [read_json(path) for path in options.files]
     layers = [document for document in documents if document["benchmark"] == "layers"]
     networks = [document for document in documents if document["benchmark"] == "networks"]
+    memory = [document for document in documents if document["benchmark"] == "memory"]
     if options.table:
         tables = [layer_table(layers, options.by)] * bool(layers)
         tables += [network_table(networks)] * bool(networks)
+        tables += [memory_table(memory)] * bool(memory)
         print("\n\n".join("\n".join(table) for table in tables))
     if options.picture:
         if not layers:
@@ -155,17 +186,35 @@ def _markdown(*cells: object) -> str:
 def _summary(results: Sequence[LayerResult]) -> tuple[str, ...]:
     gflops = _mean(result.gflops(result.ours) for result in results)
     share = _mean(result.share_of_peak(result.ours) for result in results)
+    return f"{gflops:.3g}", f"{share:.0%}", *_compared(results)
+
+
+def _compared(results: Sequence[Result]) -> tuple[str, str]:
+    """Return the mean ratio to the best rival, and the worst one with its layer."""
     compared = [result for result in results if result.best_rival]
     if not compared:
-        return f"{gflops:.3g}", f"{share:.0%}", "-", "-"
+        return "-", "-"
     worst = min(compared, key=lambda result: result.ratio)
     ratio = _mean(result.ratio for result in compared)
-    where = f"{worst.ratio:.2f} {worst.layer} ({worst.best_rival})"
-    return f"{gflops:.3g}", f"{share:.0%}", f"{ratio:.2f}", where
+    return f"{ratio:.2f}", f"{worst.ratio:.2f} {worst.layer} ({worst.best_rival})"
 
 
-def _grouped(results: Iterable[LayerResult], key: Callable[[LayerResult], str]) -> dict[str, list]:
-    groups: dict[str, list[LayerResult]] = {}
+def _memory_summary(results: Sequence[MemoryResult]) -> tuple[str, ...]:
+    milliseconds = 1e3 * sum(result.median(FUNCTION) for result in results)
+    speed = _mean(result.gigabytes(FUNCTION) for result in results)
+    share = _mean(result.share_of_copy for result in results)
+    in_layout = _mean(result.ratio_in_layout for result in results if result.ratio_in_layout)
+    ratio, worst = _compared(results)
+    plain = "-" if in_layout is None else f"{in_layout:.2f}"
+    return f"{milliseconds:.3g}", f"{speed:.3g}", f"{share:.0%}", ratio, plain, worst
+
+
+def _operation(result: MemoryResult) -> str:
+    return result.operation
+
+
+def _grouped(results: Iterable[Result], key: Callable[..., str]) -> dict[str, list]:
+    groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(key(result), []).append(result)
     return groups

@@ -16,6 +16,7 @@ from pathlib import Path
 from contestants import OURS, RIVALS
 
 FUNCTION, PREPARED = OURS
+OTHER_LAYOUTS = ("torch-channels-last",)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,23 @@ class Result:
             return 0.0
         first, median, third = statistics.quantiles(seconds, n=4, method="inclusive")
         return (third - first) / 2 / median
+
+    @property
+    def ratios(self) -> dict[str, float]:
+        """How many times faster we are than each rival."""
+        ours = self.median(FUNCTION)
+        return {name: self.median(name) / ours for name in self.seconds if name != FUNCTION}
+
+    @property
+    def best_rival(self) -> str | None:
+        """The rival that is hardest to beat; None where no rival has this problem."""
+        ratios = self.ratios
+        return min(ratios, key=ratios.__getitem__, default=None)
+
+    @property
+    def ratio(self) -> float | None:
+        """The ratio to the best rival."""
+        return min(self.ratios.values(), default=None)
 
 
 @dataclass(frozen=True)
@@ -74,16 +92,6 @@ class LayerResult(Result):
             if name in RIVALS and name not in self.not_limited
         }
 
-    @property
-    def best_rival(self) -> str | None:
-        """The rival that is hardest to beat; None where no rival has this problem."""
-        return min(self.ratios, key=self.ratios.__getitem__, default=None)
-
-    @property
-    def ratio(self) -> float | None:
-        """The ratio to the best rival."""
-        return min(self.ratios.values(), default=None)
-
 
 @dataclass(frozen=True)
 class NetworkResult(Result):
@@ -93,11 +101,37 @@ class NetworkResult(Result):
     task: str
     batch: int
 
+
+@dataclass(frozen=True)
+class MemoryResult(Result):
+    """One operation that memory limits, and a copy of as many bytes in the same rounds."""
+
+    net: str
+    layer: str
+    operation: str
+    moved_bytes: int  # read and written, each once
+    copies: list[float]  # seconds
+    not_limited: Sequence[str] = ()  # rivals that use a higher instruction set than we may
+
+    def gigabytes(self, name: str) -> float:
+        """GB/s of the bytes that must move."""
+        return self.moved_bytes / self.median(name) / 1e9
+
+    @property
+    def share_of_copy(self) -> float:
+        """Our speed relative to that of the copy, in its best round."""
+        return min(self.copies) / self.median(FUNCTION)
+
     @property
     def ratios(self) -> dict[str, float]:
         """How many times faster we are than each rival."""
-        ours = self.median(FUNCTION)
-        return {name: self.median(name) / ours for name in self.seconds if name != FUNCTION}
+        return {name: r for name, r in super().ratios.items() if name not in self.not_limited}
+
+    @property
+    def ratio_in_layout(self) -> float | None:
+        """The ratio to the best rival whose arrays are in NCHW as ours."""
+        ratios = (ratio for name, ratio in self.ratios.items() if name not in OTHER_LAYOUTS)
+        return min(ratios, default=None)
 
 
 def write_json(benchmark: str, options: Namespace, contest, results: Sequence[Result]) -> None:
@@ -118,7 +152,12 @@ def write_json(benchmark: str, options: Namespace, contest, results: Sequence[Re
 def read_json(path: str) -> dict:
     """Read what ``write_json`` wrote, with the results as objects."""
     document = json.loads(Path(path).read_text(encoding="utf-8"))
-    kind = {"layers": LayerResult, "networks": NetworkResult}[document["benchmark"]]
+    kinds = {
+        "layers": LayerResult,
+        "networks": NetworkResult,
+        "memory": MemoryResult,
+    }
+    kind = kinds[document["benchmark"]]
     return document | {"results": [kind(**result) for result in document["results"]]}
 
 

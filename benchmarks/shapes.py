@@ -2,12 +2,15 @@
 
 Facts about published networks, in the selection that oneDNN's benchdnn lists; LeNet-5 is taken from
 LeCun et al., "Gradient-based learning applied to document recognition" (1998). Every shape is
-square, so the tables give one number for both axes.
+square, so the tables give one number for both axes. The pools are those of the papers, with padding
+that replaces rounding up, and SimpleConvNet is that of K. Saito, "Deep Learning from Scratch"
+(O'Reilly Japan 2016).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 Pair = tuple[int, int]
@@ -84,6 +87,21 @@ class Pool2dShape:
     kernel_size: Pair
     stride: Pair
     padding: tuple[Pair, Pair]
+
+    @property
+    def is_global(self) -> bool:
+        """Whether a plane is one window."""
+        return self.kernel_size == self.input_size and self.output_size == (1, 1)
+
+    @property
+    def padding_before(self) -> Pair:
+        """The padding of both sides that gives the same output together with ``ceil_mode``."""
+        return (self.padding[0][0], self.padding[1][0])
+
+    @property
+    def ceil_mode(self) -> bool:
+        """Whether the output size is rounded up: another word for padding after the image only."""
+        return any(before < after for before, after in self.padding)
 
 
 def _convolutions(*rows) -> tuple[Conv2dShape, ...]:
@@ -270,7 +288,7 @@ CONVOLUTIONS = {
 # padding before (top, left), after (bottom, right).
 POOLS = {
     "resnet50": _pools(
-        ("max_pool1", "max", 1, 64, 112, 56, 3, 2, 0, 1),
+        ("max_pool1", "max", 1, 64, 112, 56, 3, 2, 1, 0),
         ("ave_pool5", "average", 1, 2048, 7, 1, 7, 1, 0, 0),
     ),
     "alexnet": _pools(
@@ -279,8 +297,8 @@ POOLS = {
         ("max_pool5", "max", 1, 256, 13, 6, 3, 2, 0, 0),
     ),
     "googlenet": _pools(
-        ("max_pool1/3x3_s2", "max", 1, 64, 114, 57, 3, 2, 0, 1),
-        ("max_pool2/3x3_s2", "max", 1, 192, 57, 28, 3, 2, 0, 0),
+        ("max_pool1/3x3_s2", "max", 1, 64, 112, 56, 3, 2, 0, 1),
+        ("max_pool2/3x3_s2", "max", 1, 192, 56, 28, 3, 2, 0, 1),
         ("inception_3a/max_pool", "max", 1, 192, 28, 28, 3, 1, 1, 1),
         ("inception_3b/max_pool", "max", 1, 256, 28, 28, 3, 1, 1, 1),
         ("max_pool3/3x3_s2", "max", 1, 480, 28, 14, 3, 2, 0, 1),
@@ -291,4 +309,24 @@ POOLS = {
         ("inception_5a/max_pool", "max", 2, 832, 7, 7, 3, 1, 1, 1),
         ("avg_pool5/7x7_s1", "average", 1, 1024, 7, 1, 7, 1, 0, 0),
     ),
+    "simple-convnet": _pools(
+        ("max_pool", "max", 1, 30, 24, 12, 2, 2, 0, 0),
+        ("ave_pool", "average", 1, 30, 24, 12, 2, 2, 0, 0),
+    ),
+}
+
+
+def _columns(shapes: Iterable[Conv2dShape]) -> tuple[Conv2dShape, ...]:
+    """Choose the layers whose columns are not the image itself, one for each column matrix."""
+    different = {}
+    for shape in shapes:
+        matrix = (shape.in_channels, shape.input_size, shape.kernel_size, shape.stride)
+        if shape.kernel_size != (1, 1) and shape.groups == 1:
+            different.setdefault((*matrix, shape.padding), shape)
+    return tuple(different.values())
+
+
+COLUMNS = {
+    **{net: _columns(shapes) for net, shapes in CONVOLUTIONS.items() if net != "mobilenet"},
+    "simple-convnet": _convolutions(("conv1", 1, 1, 30, 28, 24, 5, 1, 0, 0)),
 }

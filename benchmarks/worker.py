@@ -12,6 +12,7 @@ import pickle
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from time import perf_counter, process_time, sleep
 
 import numpy as np
@@ -119,6 +120,10 @@ class Worker:
         """Measure the GFLOP/s of bare multiply-adds in registers, on all threads."""
         return self._call("fma_peak", dtype, self.threads)
 
+    def copy(self, size: int) -> float:
+        """Time a copy that reads and writes so many bytes together; return its seconds."""
+        return self._call("copy", size)
+
     def _call(self, method: str, *arguments):
         try:
             pickle.dump((method, arguments), self.process.stdin)
@@ -158,20 +163,30 @@ class Service:
 
     def time(self) -> float:
         """See ``Worker.time``."""
-        self.compute()  # wakes the threads and warms the caches after the wait
-        seconds = []
-        end = perf_counter() + SECONDS_A_ROUND
-        while not seconds or perf_counter() < end:
-            start = perf_counter()
-            self.compute()
-            seconds.append(perf_counter() - start)
-        return statistics.median(seconds)
+        return _median_call(self.compute)
 
     def fma_peak(self, dtype: str, threads: int) -> float:
         """See ``Worker.fma_peak``."""
         from convolt import _core
 
         return _core.measure_fma_peak(dtype, threads)
+
+    def copy(self, size: int) -> float:
+        """See ``Worker.copy``."""
+        source, target = np.ones(size // 2, np.uint8), np.empty(size // 2, np.uint8)
+        return _median_call(lambda: np.copyto(target, source))
+
+
+def _median_call(function: Callable[[], object]) -> float:
+    """Call it for a round; return the seconds of the median call."""
+    function()  # wakes the threads and warms the caches after the wait
+    seconds = []
+    end = perf_counter() + SECONDS_A_ROUND
+    while not seconds or perf_counter() < end:
+        start = perf_counter()
+        function()
+        seconds.append(perf_counter() - start)
+    return statistics.median(seconds)
 
 
 def serve() -> None:

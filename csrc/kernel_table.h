@@ -76,6 +76,24 @@ struct PaddedRows {
   int64_t row_pitch;
 };
 
+// The rows of the column matrix that belong to a row of windows: for each window some runs of
+// `length` elements, one for each channel and row of the kernel. See kernels/window_runs.h.
+struct WindowRuns {
+  const int64_t* run_offsets;
+  int64_t runs, length;
+  int64_t pitch;  // from window to window in the matrix
+  const int64_t* window_offsets;
+  int64_t windows;
+};
+
+// Rows of `length` windows for each of some taps of the column matrix. See kernels/tap_planes.h.
+struct TapRows {
+  const int64_t* tap_offsets;
+  int64_t taps, tap_pitch;
+  int64_t rows, row_pitch, col_pitch;  // from row to row in the padded rows and in the matrix
+  int64_t length;
+};
+
 // How far a tap of a pooling window lies behind the first one in the plane, in as many bits as the
 // element, so that it can be selected along with it; modulo 2^32 or 2^64.
 template <typename T>
@@ -236,6 +254,16 @@ struct KernelTable {
   // The next call is expected to read `ahead` elements behind src.
   void (*interleave_rows)(const T* src, int64_t row_stride, int64_t rows, int64_t count, T* dst,
                           int64_t dst_stride, int64_t ahead);
+
+  // im2col, col2im, unfold, fold: kernels/stage_rows.h, window_runs.h, tap_planes.h. Padded rows
+  // have a vector of slack behind them.
+  void (*stage_rows)(const PaddedRows& rows, const T* plane, T* padded);
+  void (*add_staged_rows)(const PaddedRows& rows, const T* padded, T* plane);
+  void (*write_staged_rows)(const PaddedRows& rows, int64_t width, const T* padded, T* plane);
+  void (*copy_window_runs)(const WindowRuns& runs, const T* padded, T* col);
+  void (*add_window_runs)(const WindowRuns& runs, const T* col, T* padded);
+  void (*copy_tap_rows)(const TapRows& rows, const T* padded, T* col);
+  void (*add_tap_rows)(const TapRows& rows, const T* col, T* padded);
 
   // dst[(i / width) * panel_pitch + k * dst_stride + i % width] = src[k * src_stride + i] for
   // k < count, i < rows. The width is MR or NR.

@@ -40,17 +40,29 @@ AVERAGE = {
     "x": X, "kernel": 3, "stride": 2, "padding": 1, "ceil_mode": False, "count_include_pad": True,
     "out": None,
 }  # fmt: skip
+COLUMNS = {
+    "function": "im2col", "x": X, "kernel": 3, "stride": 2, "padding": 1, "dilation": 1,
+    "out": None,
+}  # fmt: skip
+IMAGE = {
+    "function": "col2im", "col": exact_integers(RNG, (24, 36), np.float32),
+    "size": X.shape, "kernel": 3, "stride": 2, "padding": 1, "dilation": 1, "out": None,
+}  # fmt: skip
 CALLS: dict[str, dict[str, Any]] = {
     "conv2d": CONVOLUTION,
     "conv2d_backward": BACKWARD,
     "pool2d_max": MAXIMUM,
     "avg_pool2d": AVERAGE,
+    "image_to_columns": COLUMNS,
+    "columns_to_image": IMAGE,
 }
-ARRAYS = ("dy", "x", "weight", "bias")
+ARRAYS = ("dy", "x", "weight", "bias", "col")
 OUT = {
     "conv2d": np.zeros((2, 6, 4, 4), np.float32),
     "pool2d_max": np.zeros((2, 4, 4, 3), np.float32),
     "avg_pool2d": np.zeros((2, 4, 4, 3), np.float32),
+    "image_to_columns": np.zeros((24, 36), np.float32),
+    "columns_to_image": np.zeros(X.shape, np.float32),
 }
 
 
@@ -124,6 +136,21 @@ def test_same_pooling(kernel: Any, stride: Any, padding: Any, ceil_mode: bool) -
     for include in (False, True):
         y = at_once("avg_pool2d", kernel=kernel, count_include_pad=include, **window)
         assert_same(y, functional.avg_pool2d(strided, kernel, count_include_pad=include, **window))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [(2, 1, 0, 1), ((3, 2), (1, 2), (0, 1), 1), (3, 2, ((1, 2), (0, 3)), (1, 2))],
+)
+def test_same_columns(kernel: Any, stride: Any, padding: Any, dilation: Any) -> None:
+    window = {"stride": stride, "padding": padding, "dilation": dilation}
+    strided = X[::-1].copy()[::-1]
+    for function, inverse, size in (("im2col", "col2im", X.shape), ("unfold", "fold", (7, 6))):
+        col = at_once("image_to_columns", function=function, kernel=kernel, **window)
+        assert_same(col, getattr(functional, function)(strided, kernel, **window))
+        changes = {"function": inverse, "col": col, "size": size, "kernel": kernel, **window}
+        expected = getattr(functional, inverse)(np.asfortranarray(col), size, kernel, **window)
+        assert_same(at_once("columns_to_image", **changes), expected)
 
 
 @pytest.mark.parametrize("name", OUT)
@@ -213,6 +240,27 @@ def test_pairs_of_groups() -> None:
 @pytest.mark.parametrize(("name", "argument"), everywhere("padding"))
 def test_named_padding(name: str, argument: str) -> None:
     assert at_once(name, **{argument: "same_upper"}) is None
+
+
+OTHER_SHAPES = [
+    *(None, 7, (7, 6), (2, 4, 7), (2, 4, 7, 6, 1), [2, 4, 7, 6]),
+    *((2, 4, 7, 6.0), (2, 4, 0, 6), (-1, 4, 7, 6), (2, 4, 7, True)),
+]
+
+
+@pytest.mark.parametrize("size", OTHER_SHAPES)
+def test_other_image_shapes(size: Any) -> None:
+    assert at_once("columns_to_image", size=size) is None
+
+
+def test_other_columns_of_fold() -> None:
+    fold = {"function": "fold", "size": (7, 6), "kernel": 3}
+    assert at_once("columns_to_image", **fold, col=np.zeros((2, 36, 12))) is not None
+    for shape in ((24, 36), (2, 35, 12), (1, 2, 36, 12)):
+        assert at_once("columns_to_image", **fold, col=np.zeros(shape)) is None
+    for size in (None, X.shape, (7,), (0, 6), (7, 6.0)):
+        col = np.zeros((2, 36, 12))
+        assert at_once("columns_to_image", **{**fold, "size": size}, col=col) is None
 
 
 def test_words() -> None:

@@ -64,23 +64,51 @@ def test_columns(isa: str, case: Conv2dCase, seed: int) -> None:
     assert_case(case, seed)
 
 
-# Blocks hold 512 windows, and 32 taps at a time are turned.
-BLOCKS = {
+# The parts that are staged: 512 windows of a row, 384 runs of a window or 65536 elements for
+# im2col and col2im, 8192 elements of a plane for unfold and fold. Where padded rows would be longer
+# than copies for each tap or window, they are not shared.
+PARTS = {
     "511 windows": make_case((2, 1, 1, 512), (1, 1, 1, 2)),
     "512 windows": make_case((2, 1, 1, 513), (1, 1, 1, 2)),
-    "513 windows": make_case((2, 1, 1, 514), (1, 1, 1, 2)),
-    "1087 windows in rows of 31": make_case((1, 2, 36, 33), (1, 2, 2, 3)),
-    "31 taps": make_case((1, 31, 3, 5), (1, 31, 1, 1)),
-    "32 taps": make_case((1, 8, 3, 5), (1, 8, 2, 2)),
-    "33 taps": make_case((1, 3, 4, 13), (1, 3, 1, 11)),
-    "75 taps": make_case((2, 3, 7, 7), (1, 3, 5, 5)),
+    "513 windows": make_case((2, 1, 2, 514), (1, 1, 2, 2)),
+    "1100 dilated windows": make_case((1, 2, 3, 1104), (1, 2, 2, 3), dilation=(1, 2)),
+    "600 windows with a stride": make_case((1, 2, 3, 1201), (1, 2, 2, 3), stride=(1, 2)),
+    "1026 runs": make_case((1, 342, 4, 5), (1, 342, 3, 3)),
+    "1026 runs of one": make_case((1, 342, 4, 5), (1, 342, 3, 1)),
+    "1026 runs of two": make_case((2, 513, 3, 4), (1, 513, 2, 2)),
+    "planes of 12000": make_case(
+        (1, 2, 40, 300), (1, 2, 3, 3), stride=(2, 1), padding=((1, 1), (1, 1))
+    ),
+    "planes of 96000 together": make_case((1, 8, 100, 120), (1, 8, 2, 5), padding=((2, 2), (2, 2))),
+    "far taps": make_case(
+        (1, 2, 3, 301), (1, 2, 2, 2), dilation=(1, 300), padding=((1, 1), (0, 0))
+    ),
+    "far taps both ways": make_case((1, 2, 41, 41), (1, 2, 3, 3), stride=(3, 3), dilation=(20, 20)),
+    "far windows": make_case((1, 2, 30, 60), (1, 2, 2, 3), stride=(9, 19), dilation=(1, 7)),
+    "padding only": make_case(
+        (1, 2, 2, 2), (1, 2, 3, 3), dilation=(40, 40), padding=((80, 80), (80, 80))
+    ),
+    "turned image in parts": make_case((1, 1700, 9, 9), (1, 1700, 1, 1)),
+    "turned image": make_case((2, 37, 9, 31), (1, 37, 1, 1)),
+    "few windows, few runs": make_case((3, 1, 6, 7), (1, 1, 2, 3)),
 }
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", [*CASES, *BLOCKS])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel_width", [*range(1, 14), 17])
+def test_widths(isa: str, kernel_width: int, stride: int, dtype: Any) -> None:
+    """Runs and rows of every length around those of vectors, whole and not."""
+    for out_width in (1, 2, 3, 4, 7, 8, 9, 13, 16, 17, 24, 31, 32, 33):
+        width = (out_width - 1) * stride + kernel_width
+        case = make_case((1, 2, 4, width), (1, 2, 2, kernel_width), stride=(1, stride))
+        assert_case(replace(case, dtype=dtype), kernel_width)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", [*CASES, *PARTS])
 def test_fixed_cases(isa: str, name: str, dtype: Any) -> None:
-    case = {**CASES, **BLOCKS}[name]
+    case = {**CASES, **PARTS}[name]
     assert_case(replace(case, groups=1, dtype=dtype), 1)
 
 

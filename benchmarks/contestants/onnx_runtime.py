@@ -30,20 +30,22 @@ class OnnxRuntime(Contestant):
         """Return the function to time."""
         if problem.direction != "forward":
             raise Unsupported("inference only")
-        try:
-            session = self.onnxruntime.InferenceSession(
-                self._model(problem).SerializeToString(),
-                self.options,
-                providers=["CPUExecutionProvider"],
-            )
-        except self.onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
-            raise Unsupported(f"no {problem.dtype} convolution") from None
         inputs = {"x": problem.images()}
+        session = self._session(self._model(problem), f"{problem.dtype} convolution")
         return lambda: session.run(None, inputs)
 
     def as_array(self, result: list[np.ndarray]) -> np.ndarray:
         """Return the only output."""
         return result[0]
+
+    def _session(self, model, what: str):
+        """Prepare the model, which is ``what`` in the words of a message."""
+        try:
+            return self.onnxruntime.InferenceSession(
+                model.SerializeToString(), self.options, providers=["CPUExecutionProvider"]
+            )
+        except self.onnxruntime.capi.onnxruntime_pybind11_state.NotImplemented:
+            raise Unsupported(f"no {what}") from None
 
     def _model(self, problem: Problem):
         helper, shape = self.onnx.helper, problem.shape
@@ -61,12 +63,18 @@ class OnnxRuntime(Contestant):
             dilations=shape.dilation,
             group=shape.groups,
         )
+        weight = self.onnx.numpy_helper.from_array(problem.weight(), "weight")
+        return self._graph(convolution, element, x_shape, y_shape, [weight])
+
+    def _graph(self, node, element, x_shape, y_shape, constants=()):
+        """Make the model of one node, from x to y."""
+        helper = self.onnx.helper
         graph = helper.make_graph(
-            [convolution],
-            problem.shape.name,
+            [node],
+            "one node",
             [helper.make_tensor_value_info("x", element, x_shape)],
             [helper.make_tensor_value_info("y", element, y_shape)],
-            [self.onnx.numpy_helper.from_array(problem.weight(), "weight")],
+            constants,
         )
         opset = [helper.make_opsetid("", 17)]
         return helper.make_model(graph, opset_imports=opset, ir_version=9)

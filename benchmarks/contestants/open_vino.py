@@ -37,9 +37,11 @@ class OpenVino(Contestant):
             raise Unsupported("inference only")
         if problem.dtype != "float32":
             raise Unsupported(f"computes {problem.dtype} in float32")
-        model = self.core.compile_model(self._model(problem), "CPU", self.config)
-        request = model.create_infer_request()
-        x = problem.images()
+        return self._request(self._model(problem), problem.images())
+
+    def _request(self, model, x: np.ndarray) -> Callable[[], Any]:
+        """Compile the model; return the function that runs it on x."""
+        request = self.core.compile_model(model, "CPU", self.config).create_infer_request()
         request.set_input_tensor(self.openvino.Tensor(x, shared_memory=True))
 
         def infer(x: np.ndarray = x) -> Any:  # holds on to the memory that the tensor shares

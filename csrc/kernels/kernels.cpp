@@ -10,9 +10,12 @@
 #include "plane_windows.h"
 #include "pool_rows.h"
 #include "relu_rows.h"
+#include "stage_rows.h"
 #include "store_tile.h"
 #include "tap_dots.h"
+#include "tap_planes.h"
 #include "tap_rows.h"
+#include "window_runs.h"
 #include "winograd_gradient.h"
 #include "winograd_tiles.h"
 
@@ -56,6 +59,13 @@ constexpr KernelTable<T> make_table() {
   table.gather_taps = gather_taps<T>;
   table.gather_taps_exact = gather_taps_exact<T>;
   table.interleave_rows = interleave_rows<T>;
+  table.stage_rows = stage_rows<T>;
+  table.add_staged_rows = add_staged_rows<T>;
+  table.write_staged_rows = write_staged_rows<T>;
+  table.copy_window_runs = copy_window_runs<T>;
+  table.add_window_runs = add_window_runs<T>;
+  table.copy_tap_rows = copy_tap_rows<T>;
+  table.add_tap_rows = add_tap_rows<T>;
   table.copy_panels = copy_panels<T>;
   table.max_row = extremum_row<T, false, false>;
   table.min_row = extremum_row<T, true, false>;

@@ -136,6 +136,25 @@ def columns_to_image(
     dilation: Sequence[int],
     out: _Array | None,
 ) -> _Array: ...
+def image_to_columns_at_once(
+    function: str,
+    x: object,
+    kernel: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    out: object,
+) -> _Array | None: ...
+def columns_to_image_at_once(
+    function: str,
+    col: object,
+    size: object,
+    kernel: object,
+    stride: object,
+    padding: object,
+    dilation: object,
+    out: object,
+) -> _Array | None: ...
 def pool2d_max_forward(
     function: str,
     x: _Array,

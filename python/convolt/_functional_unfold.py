@@ -22,6 +22,9 @@ def _to_columns(
     dilation: Pair,
     out: NDArray[Any] | None,
 ) -> NDArray[Any]:
+    col = _core.image_to_columns_at_once(function, x, kernel_size, stride, padding, dilation, out)
+    if col is not None:
+        return col
     check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
@@ -126,6 +129,11 @@ def col2im(
            [1., 2., 1.]])
     """
     function = "col2im"
+    x = _core.columns_to_image_at_once(
+        function, col, input_shape, kernel_size, stride, padding, dilation, out
+    )
+    if x is not None:
+        return x
     check_output(out, function, col=col)
     col = operand(col, "col", function)
     shape = image_shape(input_shape, "input_shape", function)
@@ -204,6 +212,11 @@ def fold(
            [1., 2., 1.]])
     """
     function = "fold"
+    x = _core.columns_to_image_at_once(
+        function, col, output_size, kernel_size, stride, padding, dilation, out
+    )
+    if x is not None:
+        return x
     check_output(out, function, col=col)
     col = operand(col, "col", function)
     height, width = pair(output_size, "output_size", function)

@@ -116,6 +116,26 @@ struct PoolState {
 template <typename T>
 using PoolRow = void (*)(const PoolTaps<T>& taps, const PoolState<T>& from, const PoolState<T>& to);
 
+enum class PoolOperation { kMaximum, kMinimum, kSum };
+
+// Windows of one size both ways, 2 or 3, with stride 1 or 2 and no dilation, over whole planes or,
+// if it is only one plane, over some rows of it: kernels/pool_windows.h.
+template <typename T>
+struct PoolWindows {
+  PoolOperation operation;
+  const T* x;
+  int64_t planes, in_h, in_w;
+  int64_t readable;  // elements of x behind the last row that the windows see
+  int64_t kernel, stride;
+  int64_t pad_top, pad_left;
+  int64_t out_h, out_w;
+  int64_t row_begin, row_end;  // the output rows to do
+  const T* row_divisors;       // of sums: what each is divided by is a product of two,
+  const T* column_divisors;    // and these can be read as whole vectors
+  T* y;  // rows shorter than a vector are written as whole ones: as much room behind the last
+  uint8_t* winners;  // of extrema, like y: the tap u * kernel + v of each; or null, for maxima
+};
+
 // The taps of a convolution in padded rows: tap t of column i of output row r is
 //     padded[tap_starts[t] + r * row_pitch + i].
 // They come channel by channel, row by row. Where row_step > 0, output rows share them: tap
@@ -230,7 +250,9 @@ struct KernelTable {
   void (*copy_panels)(const T* src, int64_t src_stride, int64_t count, int64_t rows, int64_t width,
                       T* dst, int64_t dst_stride, int64_t panel_pitch);
 
-  // Pooling: kernels/pool_rows.h.
+  // False: one of the elements is NaN, or with winners infinite, and the results are worthless.
+  bool (*pool_windows)(const PoolWindows<T>& windows);
+  // Pooling of any window: kernels/pool_rows.h.
   PoolRow<T> max_row, min_row;  // offsets are not touched
   PoolRow<T> max_row_with_offsets, min_row_with_offsets;
   PoolRow<T> sum_row;

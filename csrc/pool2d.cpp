@@ -13,9 +13,9 @@ namespace convolt {
 namespace {
 
 template <typename T>
-PoolRow<T> extremum_kernel(Extremum extremum, bool with_offsets) {
+PoolRow<T> extremum_kernel(PoolOperation extremum, bool with_offsets) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  if (extremum == Extremum::kMaximum) {
+  if (extremum == PoolOperation::kMaximum) {
     return with_offsets ? kernels.max_row_with_offsets : kernels.max_row;
   }
   return with_offsets ? kernels.min_row_with_offsets : kernels.min_row;
@@ -36,51 +36,40 @@ void require_offsets_fit(const std::string& function, const Pool2dProblem& p) {
   }
 }
 
-// The divisors of avg_pool2d are products of one factor for each row and one for each column.
-template <typename T>
-struct Divisors {
-  std::vector<T> rows, columns;
-
-  explicit Divisors(const Pool2dProblem& p)
-      : rows(static_cast<std::size_t>(p.out_h), T{1}),
-        columns(static_cast<std::size_t>(p.out_w), static_cast<T>(p.divisor_override)) {
-    if (p.divisor_override != 0) return;
-    count(vertical(p), p.window.pad_bottom, p.count_include_pad, rows);
-    count(horizontal(p), p.window.pad_right, p.count_include_pad, columns);
-  }
-
- private:
-  static void count(const WindowAxis& axis, int64_t pad_after, bool count_include_pad,
-                    std::vector<T>& extents) {
-    int64_t o = 0;
-    for (T& extent : extents) {
-      extent = static_cast<T>(averaged_extent(o++, axis.size, axis.kernel, axis.stride,
-                                              axis.pad_before, pad_after, count_include_pad));
-    }
-  }
-};
-
 }  // namespace
 
 template <typename T>
 void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& problem,
-                             Extremum extremum, const T* x, T* y, int64_t* indices) {
-  if (indices != nullptr) require_offsets_fit<T>(function, problem);
+                             PoolOperation operation, const T* x, const PoolResults<T>& results) {
+  if (results.indices != nullptr) require_offsets_fit<T>(function, problem);
   const KernelTable<T>& kernels = selected_kernels<T>();
   const T infinity = std::numeric_limits<T>::infinity();
-  const T identity = extremum == Extremum::kMaximum ? -infinity : infinity;
+  const T identity = operation == PoolOperation::kMaximum ? -infinity : infinity;
   const WindowAxis rows = vertical(problem);
   const int64_t out_w = problem.out_w;
+  const TapUnits taps = {problem.kernel_w, 1};
+  const TapUnits places = {rows.dilation * problem.in_w, problem.window.dilation_w};
 
-  WindowReduction<T> reduction(problem, extremum_kernel<T>(extremum, indices != nullptr), identity);
-  reduction.run(x, [&](const PoolState<T>& best, int64_t plane, int64_t oh) {
-    const int64_t row = plane * problem.out_h + oh;
-    std::copy_n(best.values, out_w, y + row * out_w);
-    if (indices == nullptr) return;
-    const int64_t first_row =
-        oh * rows.stride + rows.inside(oh).begin * rows.dilation - rows.pad_before;
-    kernels.widen_offsets(best.offsets, out_w, first_row * problem.in_w, -problem.window.pad_left,
-                          problem.window.stride_w, indices + row * out_w);
+  WindowReduction<T> reduction(
+      problem,
+      extremum_kernel<T>(operation, results.indices != nullptr || results.winners != nullptr),
+      identity, results.winners != nullptr ? taps : places);
+  const PlaneSweep<T> sweep(problem, operation, x, results);
+  reduction.run(x, sweep, [&](const PoolState<T>& best, int64_t plane, int64_t oh) {
+    const int64_t first = (plane * problem.out_h + oh) * out_w;
+    std::copy_n(best.values, out_w, results.y + first);
+    const int64_t tap_row = rows.inside(oh).begin;
+    if (results.winners != nullptr) {
+      const auto tap = static_cast<PoolOffset<T>>(tap_row * problem.kernel_w);
+      for (int64_t ow = 0; ow < out_w; ++ow) {
+        results.winners[first + ow] = static_cast<uint8_t>(tap + best.offsets[ow]);
+      }
+    }
+    if (results.indices != nullptr) {
+      const int64_t first_row = oh * rows.stride + tap_row * rows.dilation - rows.pad_before;
+      kernels.widen_offsets(best.offsets, out_w, first_row * problem.in_w, -problem.window.pad_left,
+                            problem.window.stride_w, results.indices + first);
+    }
   });
 }
 
@@ -110,7 +99,8 @@ void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y) {
   const Divisors<T> divisors(problem);
   const int64_t out_w = problem.out_w;
   WindowReduction<T> reduction(problem, kernels.sum_row, T{0});
-  reduction.run(x, [&](const PoolState<T>& sums, int64_t plane, int64_t oh) {
+  const PlaneSweep<T> sweep(problem, PoolOperation::kSum, x, {y, nullptr, nullptr}, &divisors);
+  reduction.run(x, sweep, [&](const PoolState<T>& sums, int64_t plane, int64_t oh) {
     kernels.divide_row(sums.values, out_w, divisors.rows[static_cast<std::size_t>(oh)],
                        divisors.columns.data(), y + (plane * problem.out_h + oh) * out_w);
   });
@@ -183,10 +173,10 @@ void global_max_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y,
   });
 }
 
-template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, Extremum,
-                                      const float*, float*, int64_t*);
-template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, Extremum,
-                                      const double*, double*, int64_t*);
+template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,
+                                      const float*, const PoolResults<float>&);
+template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,
+                                      const double*, const PoolResults<double>&);
 template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const float*,
                                        const int64_t*, float*);
 template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const double*,

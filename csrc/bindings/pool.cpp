@@ -59,7 +59,8 @@ py::object extremum_forward(const std::string& function, const py::array& x,
   return with_element_type(function, "x", x, [&](auto tag) -> py::object {
     using T = decltype(tag);
     const Pool2dProblem p = arguments.problem(function, shape4(function, "x", x));
-    const Extremum extremum = function == "min_pool2d" ? Extremum::kMinimum : Extremum::kMaximum;
+    const PoolOperation operation =
+        function == "min_pool2d" ? PoolOperation::kMinimum : PoolOperation::kMaximum;
     py::array y = make_output<T>(function, out, p.output_shape());
     py::object indices = py::none();
     int64_t* indices_data = nullptr;
@@ -69,9 +70,8 @@ py::object extremum_forward(const std::string& function, const py::array& x,
       indices = std::move(array);
     }
     const T* const x_data = input_data<T>(function, "x", x);
-    T* const y_data = output_data<T>(y);
-    without_gil(
-        [&] { extremum_pool2d_forward(function, p, extremum, x_data, y_data, indices_data); });
+    const PoolResults<T> results = {output_data<T>(y), nullptr, indices_data};
+    without_gil([&] { extremum_pool2d_forward(function, p, operation, x_data, results); });
     return with_indices(y, indices);
   });
 }

@@ -9,6 +9,7 @@
 #include "plane_spread.h"
 #include "plane_windows.h"
 #include "pool_rows.h"
+#include "pool_windows.h"
 #include "relu_rows.h"
 #include "store_tile.h"
 #include "tap_dots.h"
@@ -50,6 +51,7 @@ constexpr KernelTable<T> make_table() {
   table.gather_taps_exact = gather_taps_exact<T>;
   table.interleave_rows = interleave_rows<T>;
   table.copy_panels = copy_panels<T>;
+  table.pool_windows = pool_windows<T>;
   table.max_row = extremum_row<T, false, false>;
   table.min_row = extremum_row<T, true, false>;
   table.max_row_with_offsets = extremum_row<T, false, true>;

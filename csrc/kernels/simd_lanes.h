@@ -93,6 +93,38 @@ static inline void store_first(T* p, Vec<T> v, int64_t count) {
 #endif
 }
 
+// Where a or b is NaN.
+template <typename T>
+static inline Lanes<T> unordered(Vec<T> a, Vec<T> b) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q);
+  } else {
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_UNORD_Q);
+  }
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) {
+    return (Mask<T>)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+  } else {
+    return (Mask<T>)_mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q);
+  }
+#else
+  return (a != a) | (b != b);
+#endif
+}
+
+template <typename T>
+static inline bool any_lane(Lanes<T> lanes) {
+#if defined(__AVX512F__)
+  return lanes != 0;
+#else
+  for (int i = 0; i < kLanes<T>; ++i) {
+    if (lanes[i] != 0) return true;
+  }
+  return false;
+#endif
+}
+
 // The sum of all lanes, by halves.
 template <typename T>
 static inline T sum_lanes(Vec<T> v) {

@@ -50,8 +50,9 @@ void for_each_window(const Pool2dProblem& p, F&& f) {
 }
 
 template <typename T>
-void check_extremum_pool(const Pool2dProblem& p, Extremum extremum, Guard guard, Random& random) {
-  const bool minimum = extremum == Extremum::kMinimum;
+void check_extremum_pool(const Pool2dProblem& p, PoolOperation extremum, Guard guard,
+                         Random& random) {
+  const bool minimum = extremum == PoolOperation::kMinimum;
   const int64_t outputs = elements(p.output_shape());
   Guarded<T> x(elements(p.input_shape()), guard), y(outputs, guard), dy(outputs, guard);
   Guarded<T> dx(elements(p.input_shape()), guard);
@@ -74,11 +75,12 @@ void check_extremum_pool(const Pool2dProblem& p, Extremum extremum, Guard guard,
     expected_indices.push_back(best);
     expected_dx[static_cast<std::size_t>(plane * p.in_pixels() + best)] += dy[i];
   });
-  extremum_pool2d_forward("selftest", p, extremum, x.data(), y.data(), indices.data());
+  extremum_pool2d_forward<T>("selftest", p, extremum, x.data(),
+                             {y.data(), nullptr, indices.data()});
   report.expect_equal(y.data(), expected_y, "y");
   report.expect_equal(indices.data(), expected_indices, "indices");
   std::fill(y.begin(), y.end(), T{5});
-  extremum_pool2d_forward("selftest", p, extremum, x.data(), y.data(), nullptr);
+  extremum_pool2d_forward<T>("selftest", p, extremum, x.data(), {y.data(), nullptr, nullptr});
   report.expect_equal(y.data(), expected_y, "y without indices");
   extremum_pool2d_backward("selftest", p.planes(), p.in_pixels(), p.out_pixels(), dy.data(),
                            indices.data(), dx.data());
@@ -161,9 +163,9 @@ void check_poolings(Random& random) {
     for (const Guard guard : kGuards) {
       const std::string text = " x " + to_string(c.x) + ", " + name(guard);
       report.begin("max_pool2d" + text);
-      check_extremum_pool<T>(p, Extremum::kMaximum, guard, random);
+      check_extremum_pool<T>(p, PoolOperation::kMaximum, guard, random);
       report.begin("min_pool2d" + text);
-      check_extremum_pool<T>(p, Extremum::kMinimum, guard, random);
+      check_extremum_pool<T>(p, PoolOperation::kMinimum, guard, random);
       report.begin("global pools" + text);
       check_global_pools<T>(c.x, guard, random);
       for (const int64_t divisor : {0, 3}) {

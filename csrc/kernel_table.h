@@ -136,6 +136,28 @@ struct PoolWindows {
   uint8_t* winners;  // of extrema, like y: the tap u * kernel + v of each; or null, for maxima
 };
 
+// The gradient of the same windows, of whole planes: kernels/pool_gradient.h.
+template <typename T>
+struct PoolGradient {
+  const T* dy;
+  const uint8_t* winners;  // of extrema; null: averages, and then
+  const T* row_divisors;
+  const T* column_divisors;
+  T* dx;
+  int64_t planes, in_h, in_w;
+  int64_t kernel, stride;
+  int64_t pad_top, pad_left;
+  int64_t out_h, out_w;
+  T* scratch;  // room.rows * pitch elements
+  int64_t pitch;
+};
+
+// What it takes of scratch: so many rows, which are as long as a row of dx, the padding before it
+// and `slack` together, and a whole number of vectors.
+struct PoolGradientRoom {
+  int64_t slack, rows;
+};
+
 // The taps of a convolution in padded rows: tap t of column i of output row r is
 //     padded[tap_starts[t] + r * row_pitch + i].
 // They come channel by channel, row by row. Where row_step > 0, output rows share them: tap
@@ -250,8 +272,11 @@ struct KernelTable {
   void (*copy_panels)(const T* src, int64_t src_stride, int64_t count, int64_t rows, int64_t width,
                       T* dst, int64_t dst_stride, int64_t panel_pitch);
 
+  // Pooling straight over the planes; null where the instruction set has no such kernels.
   // False: one of the elements is NaN, or with winners infinite, and the results are worthless.
   bool (*pool_windows)(const PoolWindows<T>& windows);
+  void (*pool_gradient)(const PoolGradient<T>& gradient);
+  PoolGradientRoom pool_gradient_room;
   // Pooling of any window: kernels/pool_rows.h.
   PoolRow<T> max_row, min_row;  // offsets are not touched
   PoolRow<T> max_row_with_offsets, min_row_with_offsets;

@@ -13,12 +13,25 @@
 
 namespace convolt {
 
-// Square windows of 2 or 3 with stride 1 or 2: what the kernels over planes know.
-inline bool has_plane_kernel(const Pool2dProblem& p) {
+// The table with the kernels over planes. AVX-512 has none of its own and takes those of AVX2.
+template <typename T>
+const KernelTable<T>& plane_kernels() {
+  return kernels_for_columns<T>(1);
+}
+
+// What they know: square windows of 2 or 3 with stride 1 or 2.
+template <typename T>
+bool has_plane_kernel(const Pool2dProblem& p) {
   const WindowParams& w = p.window;
-  return p.kernel_h == p.kernel_w && w.stride_h == w.stride_w && w.dilation_h == 1 &&
-         w.dilation_w == 1 && (p.kernel_h == 2 || p.kernel_h == 3) &&
-         (w.stride_h == 1 || w.stride_h == 2);
+  return plane_kernels<T>().pool_windows != nullptr && p.kernel_h == p.kernel_w &&
+         w.stride_h == w.stride_w && w.dilation_h == 1 && w.dilation_w == 1 &&
+         (p.kernel_h == 2 || p.kernel_h == 3) && (w.stride_h == 1 || w.stride_h == 2);
+}
+
+// The work of these kernels for threads_for(): an element that a window visits takes as long as
+// some four operations of a product.
+inline double sweep_work(const Pool2dProblem& p) {
+  return 4.0 * static_cast<double>(p.planes() * p.out_pixels() * p.kernel_h * p.kernel_w);
 }
 
 // The divisors of avg_pool2d are products of one factor for each row and one for each column.
@@ -58,12 +71,12 @@ class PlaneSweep {
   PlaneSweep(const Pool2dProblem& problem, PoolOperation operation, const T* x,
              const PoolResults<T>& results, const Divisors<T>* divisors = nullptr)
       : p_(problem),
-        kernels_(selected_kernels<T>()),
+        kernels_(plane_kernels<T>()),
         operation_(operation),
         x_(x),
         results_(results),
         divisors_(divisors),
-        applies_(has_plane_kernel(problem)),
+        applies_(has_plane_kernel<T>(problem)),
         is_narrow_(problem.out_w < kernels_.lanes),
         needs_winners_(operation == PoolOperation::kMinimum || results.winners != nullptr ||
                        results.indices != nullptr) {
@@ -74,12 +87,6 @@ class PlaneSweep {
   }
 
   bool applies() const { return applies_; }
-
-  // For threads_for(): an element that a window visits takes as long as some four operations of a
-  // product.
-  double work() const {
-    return 4.0 * static_cast<double>(p_.planes() * p_.out_pixels() * p_.kernel_h * p_.kernel_w);
-  }
 
   SweepScratch<T> take_scratch(Slicer& slicer) const {
     SweepScratch<T> scratch{};

@@ -36,6 +36,54 @@ void require_offsets_fit(const std::string& function, const Pool2dProblem& p) {
   }
 }
 
+void require_index(const std::string& function, int64_t index, int64_t in_pixels) {
+  if (index >= 0 && index < in_pixels) return;
+  throw std::invalid_argument(function + ": indices must lie in [0, H*W) = [0, " +
+                              std::to_string(in_pixels) + "), got " + std::to_string(index));
+}
+
+// The gradient of windows that the kernels over planes know, by planes that fit in cache.
+template <typename T>
+void gather_gradient(const Pool2dProblem& p, const T* dy, const uint8_t* winners,
+                     const Divisors<T>* divisors, T* dx) {
+  constexpr int64_t kBytesAtOnce = int64_t{128} << 10;
+  const KernelTable<T>& kernels = plane_kernels<T>();
+  PoolGradient<T> all{};
+  all.in_h = p.in_h;
+  all.in_w = p.in_w;
+  all.kernel = p.kernel_h;
+  all.stride = p.window.stride_h;
+  all.pad_top = p.window.pad_top;
+  all.pad_left = p.window.pad_left;
+  all.out_h = p.out_h;
+  all.out_w = p.out_w;
+  if (divisors != nullptr) {
+    all.row_divisors = divisors->rows.data();
+    all.column_divisors = divisors->columns.data();
+  }
+  const PoolGradientRoom room = kernels.pool_gradient_room;
+  all.pitch = round_up(p.in_w + p.window.pad_left + room.slack, kernels.lanes);
+
+  const int threads = threads_for(sweep_work(p));
+  Slicer size;
+  size.take<T>(room.rows * all.pitch);
+  const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
+  const int64_t plane_bytes = p.in_pixels() * static_cast<int64_t>(sizeof(T));
+  const int64_t at_once = std::min(ceil_div(kBytesAtOnce, plane_bytes),
+                                   std::max<int64_t>(1, ceil_div(p.planes(), threads)));
+  parallel_for(ceil_div(p.planes(), at_once), threads, [&](int64_t task, int thread) {
+    const int64_t plane = task * at_once;
+    PoolGradient<T> g = all;
+    g.planes = std::min(at_once, p.planes() - plane);
+    g.dy = dy + plane * p.out_pixels();
+    g.winners = winners == nullptr ? nullptr : winners + plane * p.out_pixels();
+    g.dx = dx + plane * p.in_pixels();
+    Slicer slice(scratch.data() + size.used() * static_cast<std::size_t>(thread));
+    g.scratch = slice.take<T>(room.rows * all.pitch);
+    kernels.pool_gradient(g);
+  });
+}
+
 }  // namespace
 
 template <typename T>
@@ -84,11 +132,40 @@ void extremum_pool2d_backward(const std::string& function, int64_t planes, int64
     std::fill_n(sums, in_pixels, T{0});
     for (int64_t i = 0; i < out_pixels; ++i) {
       const int64_t index = winners[i];
-      if (index < 0 || index >= in_pixels) {
-        throw std::invalid_argument(function + ": indices must lie in [0, H*W) = [0, " +
-                                    std::to_string(in_pixels) + "), got " + std::to_string(index));
-      }
+      require_index(function, index, in_pixels);
       sums[index] += gradient[i];
+    }
+  });
+}
+
+template <typename T>
+void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& problem,
+                              const T* dy, const uint8_t* winners, T* dx) {
+  if (has_plane_kernel<T>(problem)) {
+    gather_gradient<T>(problem, dy, winners, nullptr, dx);
+    return;
+  }
+  const WindowAxis rows = vertical(problem);
+  const WindowAxis columns = horizontal(problem);
+  std::vector<int64_t> places(256, -problem.in_pixels());  // outside, wherever the window is
+  for (int64_t tap = 0; tap < problem.kernel_h * problem.kernel_w; ++tap) {
+    places[static_cast<std::size_t>(tap)] = tap / problem.kernel_w * rows.dilation * problem.in_w +
+                                            tap % problem.kernel_w * columns.dilation;
+  }
+  const int threads = threads_for(
+      static_cast<double>(problem.planes() * (problem.in_pixels() + problem.out_pixels())));
+  parallel_for(problem.planes(), threads, [&](int64_t plane, int) {
+    const T* gradient = dy + plane * problem.out_pixels();
+    const uint8_t* winner = winners + plane * problem.out_pixels();
+    T* const sums = dx + plane * problem.in_pixels();
+    std::fill_n(sums, problem.in_pixels(), T{0});
+    for (int64_t oh = 0; oh < rows.out; ++oh) {
+      int64_t corner = (oh * rows.stride - rows.pad_before) * problem.in_w - columns.pad_before;
+      for (int64_t ow = 0; ow < columns.out; ++ow, corner += columns.stride) {
+        const int64_t index = corner + places[*winner++];
+        require_index(function, index, problem.in_pixels());
+        sums[index] += *gradient++;
+      }
     }
   });
 }
@@ -111,6 +188,10 @@ template <typename T>
 void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const Divisors<T> divisors(problem);
+  if (has_plane_kernel<T>(problem)) {
+    gather_gradient<T>(problem, dy, nullptr, &divisors, dx);
+    return;
+  }
   const WindowAxis rows = vertical(problem);
   const WindowAxis columns = horizontal(problem);
   std::vector<RowSampling> taps;
@@ -181,6 +262,10 @@ template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int
                                        const int64_t*, float*);
 template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const double*,
                                        const int64_t*, double*);
+template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const float*,
+                                       const uint8_t*, float*);
+template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const double*,
+                                       const uint8_t*, double*);
 template void avg_pool2d_forward(const Pool2dProblem&, const float*, float*);
 template void avg_pool2d_forward(const Pool2dProblem&, const double*, double*);
 template void avg_pool2d_backward(const Pool2dProblem&, const float*, float*);

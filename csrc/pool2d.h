@@ -30,6 +30,11 @@ template <typename T>
 void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
                               int64_t out_pixels, const T* dy, const int64_t* indices, T* dx);
 
+// The same from the winners of the windows, taps as in PoolResults; one outside the plane throws.
+template <typename T>
+void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& problem,
+                              const T* dy, const uint8_t* winners, T* dx);
+
 template <typename T>
 void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y);
 template <typename T>

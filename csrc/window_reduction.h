@@ -137,7 +137,8 @@ class WindowReduction {
   template <typename Finish>
   void run(const T* x, const PlaneSweep<T>& sweep, const Finish& finish) {
     const int64_t output_rows = problem_.planes() * problem_.out_h;
-    const int threads = threads_for(sweep.applies() ? sweep.work() : pooling_work(problem_));
+    const int threads =
+        threads_for(sweep.applies() ? sweep_work(problem_) : pooling_work(problem_));
     Slicer size;
     take_tables(size);
     const std::size_t shared = size.used();

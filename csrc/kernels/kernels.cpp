@@ -8,6 +8,7 @@
 #include "plane_dots.h"
 #include "plane_spread.h"
 #include "plane_windows.h"
+#include "pool_gradient.h"
 #include "pool_rows.h"
 #include "pool_windows.h"
 #include "relu_rows.h"
@@ -31,6 +32,10 @@ constexpr int64_t kBlockN =
     (kVectorBytes == 64 ? 512 : 240) * static_cast<int64_t>(sizeof(float)) / sizeof(T);
 constexpr int64_t kBlockM = kTileRows * (kVectorBytes == 64 ? 16 : 20);
 
+// Pooling waits for memory, and few maps fill longer vectors, so AVX-512 uses what AVX2 has; on the
+// baseline the code would not be worth its size.
+constexpr bool kPoolsPlanes = kVectorBytes == 32 || (kVectorBytes == 16 && kRegisters == 32);
+
 template <typename T, template <typename> class Tiles>
 constexpr WinogradKernels<T> kWinograd = {winograd_input<T, Tiles<T>>, winograd_filter<T, Tiles<T>>,
                                           winograd_output<T, Tiles<T>>};
@@ -51,7 +56,11 @@ constexpr KernelTable<T> make_table() {
   table.gather_taps_exact = gather_taps_exact<T>;
   table.interleave_rows = interleave_rows<T>;
   table.copy_panels = copy_panels<T>;
-  table.pool_windows = pool_windows<T>;
+  if constexpr (kPoolsPlanes) {
+    table.pool_windows = pool_windows<T>;
+    table.pool_gradient = pool_gradient<T>;
+    table.pool_gradient_room = kPoolGradientRoom<T>;
+  }
   table.max_row = extremum_row<T, false, false>;
   table.min_row = extremum_row<T, true, false>;
   table.max_row_with_offsets = extremum_row<T, false, true>;

@@ -136,7 +136,8 @@ struct PoolWindows {
   uint8_t* winners;  // of extrema, like y: the tap u * kernel + v of each; or null, for maxima
 };
 
-// The gradient of the same windows, of whole planes: kernels/pool_gradient.h.
+// The gradient of averages over the same windows, or of extrema over 2 x 2 with stride 2 and no
+// padding before, of whole planes: kernels/pool_gradient.h.
 template <typename T>
 struct PoolGradient {
   const T* dy;
@@ -290,7 +291,10 @@ struct KernelTable {
   // row[tap.start + i * step] += values[i] for every tap and i in [tap.begin, tap.end).
   void (*spread_row)(const T* values, const RowSampling* taps, int64_t tap_count, int64_t step,
                      T* row);
-  T (*sum)(const T* x, int64_t count);
+  T (*sum)(const T* x, int64_t count);  // kernels/plane_sums.h
+  // Planes of `count` elements behind each other: the sum of each, and one value for all of each.
+  void (*plane_sums)(const T* x, int64_t planes, int64_t count, T* sums);
+  void (*fill_planes)(const T* values, int64_t planes, int64_t count, T* y);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
 
   // dx[i] = y[i] <= 0 ? 0 : dy[i], where y is the output of ReLU; dx may be dy.

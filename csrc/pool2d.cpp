@@ -36,16 +36,16 @@ void require_offsets_fit(const std::string& function, const Pool2dProblem& p) {
   }
 }
 
-void require_index(const std::string& function, int64_t index, int64_t in_pixels) {
+inline void require_index(const std::string& function, int64_t index, int64_t in_pixels) {
   if (index >= 0 && index < in_pixels) return;
   throw std::invalid_argument(function + ": indices must lie in [0, H*W) = [0, " +
                               std::to_string(in_pixels) + "), got " + std::to_string(index));
 }
 
-// The gradient of windows that the kernels over planes know, by planes that fit in cache.
+// By the kernels that write each element of dx once, by planes that fit in cache.
 template <typename T>
-void gather_gradient(const Pool2dProblem& p, const T* dy, const uint8_t* winners,
-                     const Divisors<T>* divisors, T* dx) {
+void write_gradient(const Pool2dProblem& p, const T* dy, const uint8_t* winners,
+                    const Divisors<T>* divisors, T* dx) {
   constexpr int64_t kBytesAtOnce = int64_t{128} << 10;
   const KernelTable<T>& kernels = plane_kernels<T>();
   PoolGradient<T> all{};
@@ -69,7 +69,7 @@ void gather_gradient(const Pool2dProblem& p, const T* dy, const uint8_t* winners
   size.take<T>(room.rows * all.pitch);
   const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
   const int64_t plane_bytes = p.in_pixels() * static_cast<int64_t>(sizeof(T));
-  const int64_t at_once = std::min(ceil_div(kBytesAtOnce, plane_bytes),
+  const int64_t at_once = std::min(std::max<int64_t>(1, kBytesAtOnce / plane_bytes),
                                    std::max<int64_t>(1, ceil_div(p.planes(), threads)));
   parallel_for(ceil_div(p.planes(), at_once), threads, [&](int64_t task, int thread) {
     const int64_t plane = task * at_once;
@@ -141,32 +141,41 @@ void extremum_pool2d_backward(const std::string& function, int64_t planes, int64
 template <typename T>
 void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& problem,
                               const T* dy, const uint8_t* winners, T* dx) {
-  if (has_plane_kernel<T>(problem)) {
-    gather_gradient<T>(problem, dy, winners, nullptr, dx);
-    return;
-  }
   const WindowAxis rows = vertical(problem);
   const WindowAxis columns = horizontal(problem);
-  std::vector<int64_t> places(256, -problem.in_pixels());  // outside, wherever the window is
+  if (has_plane_kernel<T>(problem) && rows.kernel == 2 && rows.stride == 2 &&
+      rows.pad_before == 0 && columns.pad_before == 0) {
+    write_gradient<T>(problem, dy, winners, nullptr, dx);
+    return;
+  }
+  const int64_t in_pixels = problem.in_pixels();
+  std::vector<int64_t> places(256, -in_pixels);  // outside, wherever the window is
   for (int64_t tap = 0; tap < problem.kernel_h * problem.kernel_w; ++tap) {
     places[static_cast<std::size_t>(tap)] = tap / problem.kernel_w * rows.dilation * problem.in_w +
                                             tap % problem.kernel_w * columns.dilation;
   }
-  const int threads = threads_for(
-      static_cast<double>(problem.planes() * (problem.in_pixels() + problem.out_pixels())));
+  const int threads =
+      threads_for(static_cast<double>(problem.planes() * (in_pixels + problem.out_pixels())));
   parallel_for(problem.planes(), threads, [&](int64_t plane, int) {
     const T* gradient = dy + plane * problem.out_pixels();
     const uint8_t* winner = winners + plane * problem.out_pixels();
-    T* const sums = dx + plane * problem.in_pixels();
-    std::fill_n(sums, problem.in_pixels(), T{0});
-    for (int64_t oh = 0; oh < rows.out; ++oh) {
-      int64_t corner = (oh * rows.stride - rows.pad_before) * problem.in_w - columns.pad_before;
+    T* const sums = dx + plane * in_pixels;
+    int64_t zeroed = 0;  // rows: just before their windows come, so that they are in cache
+    for (int64_t oh = 0; oh < rows.out && !stop_requested(); ++oh) {
+      const int64_t top = oh * rows.stride - rows.pad_before;
+      const int64_t seen = std::min(rows.size, top + (rows.kernel - 1) * rows.dilation + 1);
+      if (seen > zeroed) {
+        std::fill(sums + zeroed * problem.in_w, sums + seen * problem.in_w, T{0});
+        zeroed = seen;
+      }
+      int64_t corner = top * problem.in_w - columns.pad_before;
       for (int64_t ow = 0; ow < columns.out; ++ow, corner += columns.stride) {
         const int64_t index = corner + places[*winner++];
-        require_index(function, index, problem.in_pixels());
+        require_index(function, index, in_pixels);
         sums[index] += *gradient++;
       }
     }
+    std::fill(sums + zeroed * problem.in_w, sums + in_pixels, T{0});
   });
 }
 
@@ -189,7 +198,7 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const Divisors<T> divisors(problem);
   if (has_plane_kernel<T>(problem)) {
-    gather_gradient<T>(problem, dy, nullptr, &divisors, dx);
+    write_gradient<T>(problem, dy, nullptr, &divisors, dx);
     return;
   }
   const WindowAxis rows = vertical(problem);
@@ -226,20 +235,39 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
   });
 }
 
+// Calls f(first, count) for some planes at a time: as many as make a call worth while, and as few
+// as may run without a look at stop_requested().
+template <typename F>
+void for_some_planes(int64_t planes, int64_t pixels, const F& f) {
+  constexpr int64_t kPixelsAtOnce = int64_t{1} << 15;
+  const int threads = threads_for(static_cast<double>(planes * pixels));
+  const int64_t at_once = std::max<int64_t>(1, kPixelsAtOnce / pixels);
+  parallel_for(ceil_div(planes, at_once), threads, [&](int64_t task, int) {
+    const int64_t first = task * at_once;
+    f(first, std::min(at_once, planes - first));
+  });
+}
+
 template <typename T>
 void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  const int threads = threads_for(static_cast<double>(planes * pixels));
-  parallel_for(planes, threads, [&](int64_t plane, int) {
-    y[plane] = kernels.sum(x + plane * pixels, pixels) / static_cast<T>(pixels);
+  for_some_planes(planes, pixels, [&](int64_t first, int64_t count) {
+    kernels.plane_sums(x + first * pixels, count, pixels, y + first);
+    for (int64_t i = first; i < first + count; ++i) y[i] /= static_cast<T>(pixels);
   });
 }
 
 template <typename T>
 void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* dx) {
-  const int threads = threads_for(static_cast<double>(planes * pixels));
-  parallel_for(planes, threads, [&](int64_t plane, int) {
-    std::fill_n(dx + plane * pixels, pixels, dy[plane] / static_cast<T>(pixels));
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  for_some_planes(planes, pixels, [&](int64_t first, int64_t count) {
+    constexpr int64_t kShares = 64;
+    T shares[kShares];
+    for (const int64_t end = first + count; first < end; first += kShares) {
+      const int64_t some = std::min(kShares, end - first);
+      for (int64_t i = 0; i < some; ++i) shares[i] = dy[first + i] / static_cast<T>(pixels);
+      kernels.fill_planes(shares, some, pixels, dx + first * pixels);
+    }
   });
 }
 

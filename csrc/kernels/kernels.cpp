@@ -7,6 +7,7 @@
 #include "pad_rows.h"
 #include "plane_dots.h"
 #include "plane_spread.h"
+#include "plane_sums.h"
 #include "plane_windows.h"
 #include "pool_gradient.h"
 #include "pool_rows.h"
@@ -71,6 +72,8 @@ constexpr KernelTable<T> make_table() {
   table.add_row = add_row<T>;
   table.spread_row = spread_row<T>;
   table.sum = sum<T>;
+  table.plane_sums = plane_sums<T>;
+  table.fill_planes = fill_planes<T>;
   table.first_maximum = first_maximum<T>;
   table.relu_backward = relu_backward<T>;
   table.store_tile = store_tile<T>;

@@ -36,18 +36,20 @@ enum class PoolSweep { kMaximum, kWinners, kSum };
 template <typename T, PoolSweep Sweep>
 constexpr T kPoolFill = Sweep == PoolSweep::kSum ? T{0} : -static_cast<T>(__builtin_inf());
 
-// `next` comes behind `best` in row-major order.
+// `next` comes behind `best` in row-major order, so it has the higher numbers of taps.
 template <typename T, PoolSweep Sweep>
 static inline void merge(TileBest<T>& best, const TileBest<T>& next) {
   if constexpr (Sweep == PoolSweep::kSum) {
     best.value += next.value;
-  } else {
-    const Mask<T> better = next.value > best.value;
-    best.value = better ? next.value : best.value;
-    if constexpr (Sweep == PoolSweep::kWinners) {
-      best.winner = better ? next.winner : best.winner;
-    }
+    return;
   }
+  if constexpr (Sweep == PoolSweep::kWinners) {
+    using Numbers = Mask<float>;  // small ones: of double, the upper halves are 0
+    const Numbers taken = (Numbers)((next.value > best.value) & next.winner);
+    const Numbers so_far = (Numbers)best.winner;
+    best.winner = (Mask<T>)(taken > so_far ? taken : so_far);
+  }
+  best.value = larger<T>(next.value, best.value);
 }
 
 // Loads of a row: one for each tap, or two for each pair of taps.
@@ -80,11 +82,15 @@ static void place_tile(const PoolWindows<T>& w, int loads, T fill, int64_t first
   const int64_t span = pool_load_offset<T>(static_cast<int>(w.stride), loads - 1) + kLanes<T>;
   tile.border = tile.column < 0 || tile.column + (count - 1) * w.stride + w.kernel > w.in_w ||
                 tile.column + span - w.in_w > w.readable;
+  // What only columns see that do not count is 0: their windows are not to look infinite.
+  const int64_t seen = (count - 1) * w.stride + w.kernel;
   for (int n = 0; tile.border && n < loads; ++n) {
-    const int64_t begin = -tile.column - pool_load_offset<T>(static_cast<int>(w.stride), n);
-    tile.inside[n] = lanes_between<T>(begin, begin + w.in_w);
+    const int64_t offset = pool_load_offset<T>(static_cast<int>(w.stride), n);
+    const int64_t begin = -tile.column - offset, end = begin + w.in_w;
+    tile.inside[n] = lanes_between<T>(begin, end < seen - offset ? end : seen - offset);
     for (int lane = 0; lane < kLanes<T>; ++lane) {
-      tile.outside[n][lane] = lane >= begin && lane < begin + w.in_w ? T{0} : fill;
+      const bool is_padding = (lane < begin || lane >= end) && lane < seen - offset;
+      tile.outside[n][lane] = is_padding ? fill : T{0};
     }
   }
 }
@@ -129,20 +135,6 @@ static inline TileBest<T> reduce_row(const T* row, const PoolTile<T>& tile, Lane
   return best;
 }
 
-// A byte for each lane.
-template <typename T>
-struct LaneBytesOf;
-template <>
-struct LaneBytesOf<float> {
-  typedef uint8_t type __attribute__((vector_size(kLanes<float>)));
-};
-template <>
-struct LaneBytesOf<double> {
-  typedef uint8_t type __attribute__((vector_size(kLanes<double>)));
-};
-template <typename T>
-using LaneBytes = typename LaneBytesOf<T>::type;
-
 template <typename T, PoolSweep Sweep, int Stride>
 static inline void finish_columns(const PoolWindows<T>& w, const PoolTile<T>& tile,
                                   TileBest<T> best, int64_t oh, int64_t place) {
@@ -154,8 +146,7 @@ static inline void finish_columns(const PoolWindows<T>& w, const PoolTile<T>& ti
   if constexpr (Sweep == PoolSweep::kWinners) {
     if constexpr (Stride == 2) best.winner = (Mask<T>)in_pair_order<T>((Vec<T>)best.winner);
     best.value = (Vec<T>)((Mask<T>)best.value ^ (Mask<T>)tile.flip);
-    const auto bytes = __builtin_convertvector(best.winner, LaneBytes<T>);
-    __builtin_memcpy(w.winners + place, &bytes, sizeof(bytes));
+    store_bytes<T>(w.winners + place, best.winner);
   }
   store<T>(w.y + place, best.value);
 }
@@ -178,9 +169,9 @@ template <typename T, PoolSweep Sweep, int Kernel, int Stride, bool Border>
     for (; oh < w.row_end; ++oh, place += w.out_w) {
 #pragma GCC unroll 3
       for (int u = kShared; u < Kernel; ++u, ++h, row += w.in_w) {
-        rows[u] = h >= 0 && h < w.in_h
-                      ? reduce_row<T, Sweep, Kernel, Stride, Border>(row, tile, odd)
-                      : nothing;
+        rows[u] = nothing;
+        if (h < 0 || h >= w.in_h) continue;
+        rows[u] = reduce_row<T, Sweep, Kernel, Stride, Border>(row, tile, odd);
       }
       if (oh >= w.row_begin) {
         TileBest<T> best = rows[0];

@@ -42,6 +42,35 @@ inline void require_index(const std::string& function, int64_t index, int64_t in
                               std::to_string(in_pixels) + "), got " + std::to_string(index));
 }
 
+// Calls f(first, count) for some planes at a time: as many as make a call worth while, and as few
+// as may run without a look at stop_requested().
+template <typename F>
+void for_some_planes(int64_t planes, int64_t pixels, const F& f) {
+  constexpr int64_t kPixelsAtOnce = int64_t{1} << 15;
+  const int threads = threads_for(static_cast<double>(planes * pixels));
+  const int64_t at_once = std::max<int64_t>(1, kPixelsAtOnce / pixels);
+  parallel_for(ceil_div(planes, at_once), threads, [&](int64_t task, int) {
+    const int64_t first = task * at_once;
+    f(first, std::min(at_once, planes - first));
+  });
+}
+
+// What stays in L1 beside the rows of dx that they are in.
+constexpr int64_t kCornersAtOnce = 1024;
+
+// sums[base + corners[i] + places[winners[i]]] += dy[i] for i < count, as far as these places lie
+// in [0, size). Returns how far.
+template <typename T>
+int64_t add_at_winners(const T* dy, const uint8_t* winners, int64_t count, int64_t base,
+                       const int64_t* corners, const int64_t* places, T* sums, int64_t size) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = base + corners[i] + places[winners[i]];
+    if (static_cast<uint64_t>(index) >= static_cast<uint64_t>(size)) return i;
+    sums[index] += dy[i];
+  }
+  return count;
+}
+
 // By the kernels that write each element of dx once, by planes that fit in cache.
 template <typename T>
 void write_gradient(const Pool2dProblem& p, const T* dy, const uint8_t* winners,
@@ -124,16 +153,17 @@ void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& p
 template <typename T>
 void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
                               int64_t out_pixels, const T* dy, const int64_t* indices, T* dx) {
-  const int threads = threads_for(static_cast<double>(planes * (in_pixels + out_pixels)));
-  parallel_for(planes, threads, [&](int64_t plane, int) {
-    const T* const gradient = dy + plane * out_pixels;
-    const int64_t* const winners = indices + plane * out_pixels;
-    T* const sums = dx + plane * in_pixels;
-    std::fill_n(sums, in_pixels, T{0});
-    for (int64_t i = 0; i < out_pixels; ++i) {
-      const int64_t index = winners[i];
-      require_index(function, index, in_pixels);
-      sums[index] += gradient[i];
+  for_some_planes(planes, in_pixels + out_pixels, [&](int64_t first, int64_t count) {
+    for (int64_t plane = first; plane < first + count; ++plane) {
+      const T* const gradient = dy + plane * out_pixels;
+      const int64_t* const winners = indices + plane * out_pixels;
+      T* const sums = dx + plane * in_pixels;
+      std::fill_n(sums, in_pixels, T{0});
+      for (int64_t i = 0; i < out_pixels; ++i) {
+        const int64_t index = winners[i];
+        require_index(function, index, in_pixels);
+        sums[index] += gradient[i];
+      }
     }
   });
 }
@@ -154,29 +184,41 @@ void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& 
     places[static_cast<std::size_t>(tap)] = tap / problem.kernel_w * rows.dilation * problem.in_w +
                                             tap % problem.kernel_w * columns.dilation;
   }
-  const int threads =
-      threads_for(static_cast<double>(problem.planes() * (in_pixels + problem.out_pixels())));
-  parallel_for(problem.planes(), threads, [&](int64_t plane, int) {
-    const T* gradient = dy + plane * problem.out_pixels();
-    const uint8_t* winner = winners + plane * problem.out_pixels();
+  // Rows of windows in one go: short ones would leave the loop before the CPU has foreseen it.
+  const int64_t at_once = std::clamp<int64_t>(kCornersAtOnce / columns.out, 1, rows.out);
+  std::vector<int64_t> corners;
+  corners.reserve(static_cast<std::size_t>(at_once * columns.out));
+  for (int64_t i = 0; i < at_once * columns.out; ++i) {
+    corners.push_back(i / columns.out * rows.stride * problem.in_w +
+                      i % columns.out * columns.stride - columns.pad_before);
+  }
+
+  const auto add_plane = [&](int64_t plane) {
     T* const sums = dx + plane * in_pixels;
     int64_t zeroed = 0;  // rows: just before their windows come, so that they are in cache
-    for (int64_t oh = 0; oh < rows.out && !stop_requested(); ++oh) {
-      const int64_t top = oh * rows.stride - rows.pad_before;
-      const int64_t seen = std::min(rows.size, top + (rows.kernel - 1) * rows.dilation + 1);
-      if (seen > zeroed) {
-        std::fill(sums + zeroed * problem.in_w, sums + seen * problem.in_w, T{0});
-        zeroed = seen;
-      }
-      int64_t corner = top * problem.in_w - columns.pad_before;
-      for (int64_t ow = 0; ow < columns.out; ++ow, corner += columns.stride) {
-        const int64_t index = corner + places[*winner++];
-        require_index(function, index, in_pixels);
-        sums[index] += *gradient++;
+    for (int64_t oh = 0; oh < rows.out; oh += at_once) {
+      const int64_t end = std::min(rows.out, oh + at_once);
+      const int64_t behind =
+          (end - 1) * rows.stride - rows.pad_before + (rows.kernel - 1) * rows.dilation + 1;
+      const int64_t seen = std::clamp(behind, zeroed, rows.size);
+      std::fill(sums + zeroed * problem.in_w, sums + seen * problem.in_w, T{0});
+      zeroed = seen;
+      const int64_t first = plane * problem.out_pixels() + oh * columns.out;
+      const int64_t count = (end - oh) * columns.out;
+      const int64_t base = (oh * rows.stride - rows.pad_before) * problem.in_w;
+      const int64_t added = add_at_winners(dy + first, winners + first, count, base, corners.data(),
+                                           places.data(), sums, in_pixels);
+      if (added < count) {
+        const auto wrong = static_cast<std::size_t>(added);
+        require_index(function, base + corners[wrong] + places[winners[first + added]], in_pixels);
       }
     }
     std::fill(sums + zeroed * problem.in_w, sums + in_pixels, T{0});
-  });
+  };
+  for_some_planes(problem.planes(), in_pixels + problem.out_pixels(),
+                  [&](int64_t first, int64_t count) {
+                    for (int64_t plane = first; plane < first + count; ++plane) add_plane(plane);
+                  });
 }
 
 template <typename T>
@@ -232,19 +274,6 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
         kernels.add_row(spread, columns.size, image + h * columns.size);
       }
     }
-  });
-}
-
-// Calls f(first, count) for some planes at a time: as many as make a call worth while, and as few
-// as may run without a look at stop_requested().
-template <typename F>
-void for_some_planes(int64_t planes, int64_t pixels, const F& f) {
-  constexpr int64_t kPixelsAtOnce = int64_t{1} << 15;
-  const int threads = threads_for(static_cast<double>(planes * pixels));
-  const int64_t at_once = std::max<int64_t>(1, kPixelsAtOnce / pixels);
-  parallel_for(ceil_div(planes, at_once), threads, [&](int64_t task, int) {
-    const int64_t first = task * at_once;
-    f(first, std::min(at_once, planes - first));
   });
 }
 

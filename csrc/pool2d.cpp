@@ -61,8 +61,9 @@ constexpr int64_t kCornersAtOnce = 1024;
 // sums[base + corners[i] + places[winners[i]]] += dy[i] for i < count, as far as these places lie
 // in [0, size). Returns how far.
 template <typename T>
-int64_t add_at_winners(const T* dy, const uint8_t* winners, int64_t count, int64_t base,
-                       const int64_t* corners, const int64_t* places, T* sums, int64_t size) {
+[[gnu::noinline]] int64_t add_at_winners(const T* dy, const uint8_t* winners, int64_t count,
+                                         int64_t base, const int64_t* corners,
+                                         const int64_t* places, T* sums, int64_t size) {
   for (int64_t i = 0; i < count; ++i) {
     const int64_t index = base + corners[i] + places[winners[i]];
     if (static_cast<uint64_t>(index) >= static_cast<uint64_t>(size)) return i;

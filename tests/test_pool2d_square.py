@@ -113,6 +113,34 @@ def test_nan_at_every_pixel(isa: str, name: str, kernel: int, stride: int) -> No
     assert_extremum(name, x, np.ones_like(y), parameters)
 
 
+@pytest.mark.parametrize("name", EXTREMA)
+@pytest.mark.parametrize(("kernel", "stride"), WINDOWS)
+@pytest.mark.parametrize("outputs", [2, 4, 8, 16])
+def test_nan_in_the_last_column(
+    isa: str, name: str, kernel: int, stride: int, outputs: int
+) -> None:
+    """It is the last tap of the last window, which fills the last lane of a vector."""
+    for dtype in DTYPES:
+        x = np.zeros((1, 1, 4, (outputs - 1) * stride + kernel), dtype)
+        x[0, 0, 1, -1] = np.nan
+        parameters = {"kernel_size": kernel, "stride": stride}
+        y = functional.max_pool2d(x, **parameters)
+        assert_extremum(name, x, np.ones_like(y), parameters)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), WINDOWS)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sums_are_no_negative_zeros(isa: str, kernel: int, stride: int, dtype: Any) -> None:
+    x = np.full((1, 2, 6, 20), -0.0, dtype)
+    parameters = {"kernel_size": kernel, "stride": stride}
+    y, winners = functional.max_pool2d_winners(x, **parameters)
+    assert not np.signbit(functional.avg_pool2d(x, **parameters)).any()
+    assert np.signbit(y).all()
+    for tap in (winners, np.ones_like(winners)):
+        dx = functional.max_pool2d_winners_backward(y, tap, x.shape, **parameters)
+        assert not np.signbit(dx).any()
+
+
 @pytest.mark.parametrize("shape", [(1, 2, 140, 150), (2, 3, 33, 200)])
 @pytest.mark.parametrize(("kernel", "stride"), WINDOWS)
 def test_planes_in_parts(shape: Any, kernel: int, stride: int) -> None:

@@ -3,7 +3,7 @@
 
 #include "../kernel_table.h"
 #include "pad_rows.h"
-#include "simd_lanes.h"
+#include "simd_pool.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {

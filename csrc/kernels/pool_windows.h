@@ -18,7 +18,7 @@
 #pragma once
 
 #include "../kernel_table.h"
-#include "simd_lanes.h"
+#include "simd_pool.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {

@@ -30,7 +30,8 @@ def _indices(winners: NDArray[Any], window: Window, width: int) -> NDArray[Any]:
         return winners
     kh, kw = np.divmod(winners.astype(np.int64), window.kernel_size[1])
     h = window.starts(0)[:, np.newaxis] + kh * window.dilation[0]
-    return h * width + window.starts(1) + kw * window.dilation[1]
+    indices: NDArray[Any] = h * width + window.starts(1) + kw * window.dilation[1]
+    return indices
 
 
 def max_pool2d_winners(

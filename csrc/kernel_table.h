@@ -134,6 +134,49 @@ struct PoolState {
 template <typename T>
 using PoolRow = void (*)(const PoolTaps<T>& taps, const PoolState<T>& from, const PoolState<T>& to);
 
+enum class PoolOperation { kMaximum, kMinimum, kSum };
+
+// Windows of one size both ways, 2 or 3, with stride 1 or 2 and no dilation, over whole planes or,
+// if it is only one plane, over some rows of it: kernels/pool_windows.h.
+template <typename T>
+struct PoolWindows {
+  PoolOperation operation;
+  const T* x;
+  int64_t planes, in_h, in_w;
+  int64_t readable;  // elements of x behind the last row that the windows see
+  int64_t kernel, stride;
+  int64_t pad_top, pad_left;
+  int64_t out_h, out_w;
+  int64_t row_begin, row_end;  // the output rows to do
+  const T* row_divisors;       // of sums: what each is divided by is a product of two,
+  const T* column_divisors;    // and these can be read as whole vectors
+  T* y;  // rows shorter than a vector are written as whole ones: as much room behind the last
+  uint8_t* winners;  // of extrema, like y: the tap u * kernel + v of each; or null, for maxima
+};
+
+// The gradient of averages over the same windows, or of extrema over 2 x 2 with stride 2 and no
+// padding before, of whole planes: kernels/pool_gradient.h.
+template <typename T>
+struct PoolGradient {
+  const T* dy;
+  const uint8_t* winners;  // of extrema; null: averages, and then
+  const T* row_divisors;
+  const T* column_divisors;
+  T* dx;
+  int64_t planes, in_h, in_w;
+  int64_t kernel, stride;
+  int64_t pad_top, pad_left;
+  int64_t out_h, out_w;
+  T* scratch;  // room.rows * pitch elements
+  int64_t pitch;
+};
+
+// What it takes of scratch: so many rows, which are as long as a row of dx, the padding before it
+// and `slack` together, and a whole number of vectors.
+struct PoolGradientRoom {
+  int64_t slack, rows;
+};
+
 // The taps of a convolution in padded rows: tap t of column i of output row r is
 //     padded[tap_starts[t] + r * row_pitch + i].
 // They come channel by channel, row by row. Where row_step > 0, output rows share them: tap
@@ -270,7 +313,12 @@ struct KernelTable {
   void (*copy_panels)(const T* src, int64_t src_stride, int64_t count, int64_t rows, int64_t width,
                       T* dst, int64_t dst_stride, int64_t panel_pitch);
 
-  // Pooling: kernels/pool_rows.h.
+  // Pooling straight over the planes; null where the instruction set has no such kernels.
+  // False: one of the elements is NaN, or with winners infinite, and the results are worthless.
+  bool (*pool_windows)(const PoolWindows<T>& windows);
+  void (*pool_gradient)(const PoolGradient<T>& gradient);
+  PoolGradientRoom pool_gradient_room;
+  // Pooling of any window: kernels/pool_rows.h.
   PoolRow<T> max_row, min_row;  // offsets are not touched
   PoolRow<T> max_row_with_offsets, min_row_with_offsets;
   PoolRow<T> sum_row;
@@ -283,7 +331,10 @@ struct KernelTable {
   // row[tap.start + i * step] += values[i] for every tap and i in [tap.begin, tap.end).
   void (*spread_row)(const T* values, const RowSampling* taps, int64_t tap_count, int64_t step,
                      T* row);
-  T (*sum)(const T* x, int64_t count);
+  T (*sum)(const T* x, int64_t count);  // kernels/plane_sums.h
+  // Planes of `count` elements behind each other: the sum of each, and one value for all of each.
+  void (*plane_sums)(const T* x, int64_t planes, int64_t count, T* sums);
+  void (*fill_planes)(const T* values, int64_t planes, int64_t count, T* y);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
 
   // dx[i] = y[i] <= 0 ? 0 : dy[i], where y is the output of ReLU; dx may be dy.

@@ -13,9 +13,9 @@ namespace convolt {
 namespace {
 
 template <typename T>
-PoolRow<T> extremum_kernel(Extremum extremum, bool with_offsets) {
+PoolRow<T> extremum_kernel(PoolOperation extremum, bool with_offsets) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  if (extremum == Extremum::kMaximum) {
+  if (extremum == PoolOperation::kMaximum) {
     return with_offsets ? kernels.max_row_with_offsets : kernels.max_row;
   }
   return with_offsets ? kernels.min_row_with_offsets : kernels.min_row;
@@ -36,72 +36,190 @@ void require_offsets_fit(const std::string& function, const Pool2dProblem& p) {
   }
 }
 
-// The divisors of avg_pool2d are products of one factor for each row and one for each column.
+inline void require_index(const std::string& function, int64_t index, int64_t in_pixels) {
+  if (index >= 0 && index < in_pixels) return;
+  throw std::invalid_argument(function + ": indices must lie in [0, H*W) = [0, " +
+                              std::to_string(in_pixels) + "), got " + std::to_string(index));
+}
+
+// Calls f(first, count) for some planes at a time: as many as make a call worth while, and as few
+// as may run without a look at stop_requested().
+template <typename F>
+void for_some_planes(int64_t planes, int64_t pixels, const F& f) {
+  constexpr int64_t kPixelsAtOnce = int64_t{1} << 15;
+  const int threads = threads_for(static_cast<double>(planes * pixels));
+  const int64_t at_once = std::max<int64_t>(1, kPixelsAtOnce / pixels);
+  parallel_for(ceil_div(planes, at_once), threads, [&](int64_t task, int) {
+    const int64_t first = task * at_once;
+    f(first, std::min(at_once, planes - first));
+  });
+}
+
+// What stays in L1 beside the rows of dx that they are in.
+constexpr int64_t kCornersAtOnce = 1024;
+
+// sums[base + corners[i] + places[winners[i]]] += dy[i] for i < count, as far as these places lie
+// in [0, size). Returns how far.
 template <typename T>
-struct Divisors {
-  std::vector<T> rows, columns;
-
-  explicit Divisors(const Pool2dProblem& p)
-      : rows(static_cast<std::size_t>(p.out_h), T{1}),
-        columns(static_cast<std::size_t>(p.out_w), static_cast<T>(p.divisor_override)) {
-    if (p.divisor_override != 0) return;
-    count(vertical(p), p.window.pad_bottom, p.count_include_pad, rows);
-    count(horizontal(p), p.window.pad_right, p.count_include_pad, columns);
+[[gnu::noinline]] int64_t add_at_winners(const T* dy, const uint8_t* winners, int64_t count,
+                                         int64_t base, const int64_t* corners,
+                                         const int64_t* places, T* sums, int64_t size) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t index = base + corners[i] + places[winners[i]];
+    if (static_cast<uint64_t>(index) >= static_cast<uint64_t>(size)) return i;
+    sums[index] += dy[i];
   }
+  return count;
+}
 
- private:
-  static void count(const WindowAxis& axis, int64_t pad_after, bool count_include_pad,
-                    std::vector<T>& extents) {
-    int64_t o = 0;
-    for (T& extent : extents) {
-      extent = static_cast<T>(averaged_extent(o++, axis.size, axis.kernel, axis.stride,
-                                              axis.pad_before, pad_after, count_include_pad));
-    }
+// By the kernels that write each element of dx once, by planes that fit in cache.
+template <typename T>
+void write_gradient(const Pool2dProblem& p, const T* dy, const uint8_t* winners,
+                    const Divisors<T>* divisors, T* dx) {
+  constexpr int64_t kBytesAtOnce = int64_t{128} << 10;
+  const KernelTable<T>& kernels = plane_kernels<T>();
+  PoolGradient<T> all{};
+  all.in_h = p.in_h;
+  all.in_w = p.in_w;
+  all.kernel = p.kernel_h;
+  all.stride = p.window.stride_h;
+  all.pad_top = p.window.pad_top;
+  all.pad_left = p.window.pad_left;
+  all.out_h = p.out_h;
+  all.out_w = p.out_w;
+  if (divisors != nullptr) {
+    all.row_divisors = divisors->rows.data();
+    all.column_divisors = divisors->columns.data();
   }
-};
+  const PoolGradientRoom room = kernels.pool_gradient_room;
+  all.pitch = round_up(p.in_w + p.window.pad_left + room.slack, kernels.lanes);
+
+  const int threads = threads_for(sweep_work(p));
+  Slicer size;
+  size.take<T>(room.rows * all.pitch);
+  const Scratch scratch(size.used() * static_cast<std::size_t>(threads));
+  const int64_t plane_bytes = p.in_pixels() * static_cast<int64_t>(sizeof(T));
+  const int64_t at_once = std::min(std::max<int64_t>(1, kBytesAtOnce / plane_bytes),
+                                   std::max<int64_t>(1, ceil_div(p.planes(), threads)));
+  parallel_for(ceil_div(p.planes(), at_once), threads, [&](int64_t task, int thread) {
+    const int64_t plane = task * at_once;
+    PoolGradient<T> g = all;
+    g.planes = std::min(at_once, p.planes() - plane);
+    g.dy = dy + plane * p.out_pixels();
+    g.winners = winners == nullptr ? nullptr : winners + plane * p.out_pixels();
+    g.dx = dx + plane * p.in_pixels();
+    Slicer slice(scratch.data() + size.used() * static_cast<std::size_t>(thread));
+    g.scratch = slice.take<T>(room.rows * all.pitch);
+    kernels.pool_gradient(g);
+  });
+}
 
 }  // namespace
 
 template <typename T>
 void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& problem,
-                             Extremum extremum, const T* x, T* y, int64_t* indices) {
-  if (indices != nullptr) require_offsets_fit<T>(function, problem);
+                             PoolOperation operation, const T* x, const PoolResults<T>& results) {
+  if (results.indices != nullptr) require_offsets_fit<T>(function, problem);
   const KernelTable<T>& kernels = selected_kernels<T>();
   const T infinity = std::numeric_limits<T>::infinity();
-  const T identity = extremum == Extremum::kMaximum ? -infinity : infinity;
+  const T identity = operation == PoolOperation::kMaximum ? -infinity : infinity;
   const WindowAxis rows = vertical(problem);
   const int64_t out_w = problem.out_w;
+  const TapUnits taps = {problem.kernel_w, 1};
+  const TapUnits places = {rows.dilation * problem.in_w, problem.window.dilation_w};
 
-  WindowReduction<T> reduction(problem, extremum_kernel<T>(extremum, indices != nullptr), identity);
-  reduction.run(x, [&](const PoolState<T>& best, int64_t plane, int64_t oh) {
-    const int64_t row = plane * problem.out_h + oh;
-    std::copy_n(best.values, out_w, y + row * out_w);
-    if (indices == nullptr) return;
-    const int64_t first_row =
-        oh * rows.stride + rows.inside(oh).begin * rows.dilation - rows.pad_before;
-    kernels.widen_offsets(best.offsets, out_w, first_row * problem.in_w, -problem.window.pad_left,
-                          problem.window.stride_w, indices + row * out_w);
+  WindowReduction<T> reduction(
+      problem,
+      extremum_kernel<T>(operation, results.indices != nullptr || results.winners != nullptr),
+      identity, results.winners != nullptr ? taps : places);
+  const PlaneSweep<T> sweep(problem, operation, x, results);
+  reduction.run(x, sweep, [&](const PoolState<T>& best, int64_t plane, int64_t oh) {
+    const int64_t first = (plane * problem.out_h + oh) * out_w;
+    std::copy_n(best.values, out_w, results.y + first);
+    const int64_t tap_row = rows.inside(oh).begin;
+    if (results.winners != nullptr) {
+      const auto tap = static_cast<PoolOffset<T>>(tap_row * problem.kernel_w);
+      for (int64_t ow = 0; ow < out_w; ++ow) {
+        results.winners[first + ow] = static_cast<uint8_t>(tap + best.offsets[ow]);
+      }
+    }
+    if (results.indices != nullptr) {
+      const int64_t first_row = oh * rows.stride + tap_row * rows.dilation - rows.pad_before;
+      kernels.widen_offsets(best.offsets, out_w, first_row * problem.in_w, -problem.window.pad_left,
+                            problem.window.stride_w, results.indices + first);
+    }
   });
 }
 
 template <typename T>
 void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
                               int64_t out_pixels, const T* dy, const int64_t* indices, T* dx) {
-  const int threads = threads_for(static_cast<double>(planes * (in_pixels + out_pixels)));
-  parallel_for(planes, threads, [&](int64_t plane, int) {
-    const T* const gradient = dy + plane * out_pixels;
-    const int64_t* const winners = indices + plane * out_pixels;
-    T* const sums = dx + plane * in_pixels;
-    std::fill_n(sums, in_pixels, T{0});
-    for (int64_t i = 0; i < out_pixels; ++i) {
-      const int64_t index = winners[i];
-      if (index < 0 || index >= in_pixels) {
-        throw std::invalid_argument(function + ": indices must lie in [0, H*W) = [0, " +
-                                    std::to_string(in_pixels) + "), got " + std::to_string(index));
+  for_some_planes(planes, in_pixels + out_pixels, [&](int64_t first, int64_t count) {
+    for (int64_t plane = first; plane < first + count; ++plane) {
+      const T* const gradient = dy + plane * out_pixels;
+      const int64_t* const winners = indices + plane * out_pixels;
+      T* const sums = dx + plane * in_pixels;
+      std::fill_n(sums, in_pixels, T{0});
+      for (int64_t i = 0; i < out_pixels; ++i) {
+        const int64_t index = winners[i];
+        require_index(function, index, in_pixels);
+        sums[index] += gradient[i];
       }
-      sums[index] += gradient[i];
     }
   });
+}
+
+template <typename T>
+void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& problem,
+                              const T* dy, const uint8_t* winners, T* dx) {
+  const WindowAxis rows = vertical(problem);
+  const WindowAxis columns = horizontal(problem);
+  if (has_plane_kernel<T>(problem) && rows.kernel == 2 && rows.stride == 2 &&
+      rows.pad_before == 0 && columns.pad_before == 0) {
+    write_gradient<T>(problem, dy, winners, nullptr, dx);
+    return;
+  }
+  const int64_t in_pixels = problem.in_pixels();
+  std::vector<int64_t> places(256, -in_pixels);  // outside, wherever the window is
+  for (int64_t tap = 0; tap < problem.kernel_h * problem.kernel_w; ++tap) {
+    places[static_cast<std::size_t>(tap)] = tap / problem.kernel_w * rows.dilation * problem.in_w +
+                                            tap % problem.kernel_w * columns.dilation;
+  }
+  // Rows of windows in one go: short ones would leave the loop before the CPU has foreseen it.
+  const int64_t at_once = std::clamp<int64_t>(kCornersAtOnce / columns.out, 1, rows.out);
+  std::vector<int64_t> corners;
+  corners.reserve(static_cast<std::size_t>(at_once * columns.out));
+  for (int64_t i = 0; i < at_once * columns.out; ++i) {
+    corners.push_back(i / columns.out * rows.stride * problem.in_w +
+                      i % columns.out * columns.stride - columns.pad_before);
+  }
+
+  const auto add_plane = [&](int64_t plane) {
+    T* const sums = dx + plane * in_pixels;
+    int64_t zeroed = 0;  // rows: just before their windows come, so that they are in cache
+    for (int64_t oh = 0; oh < rows.out; oh += at_once) {
+      const int64_t end = std::min(rows.out, oh + at_once);
+      const int64_t behind =
+          (end - 1) * rows.stride - rows.pad_before + (rows.kernel - 1) * rows.dilation + 1;
+      const int64_t seen = std::clamp(behind, zeroed, rows.size);
+      std::fill(sums + zeroed * problem.in_w, sums + seen * problem.in_w, T{0});
+      zeroed = seen;
+      const int64_t first = plane * problem.out_pixels() + oh * columns.out;
+      const int64_t count = (end - oh) * columns.out;
+      const int64_t base = (oh * rows.stride - rows.pad_before) * problem.in_w;
+      const int64_t added = add_at_winners(dy + first, winners + first, count, base, corners.data(),
+                                           places.data(), sums, in_pixels);
+      if (added < count) {
+        const auto wrong = static_cast<std::size_t>(added);
+        require_index(function, base + corners[wrong] + places[winners[first + added]], in_pixels);
+      }
+    }
+    std::fill(sums + zeroed * problem.in_w, sums + in_pixels, T{0});
+  };
+  for_some_planes(problem.planes(), in_pixels + problem.out_pixels(),
+                  [&](int64_t first, int64_t count) {
+                    for (int64_t plane = first; plane < first + count; ++plane) add_plane(plane);
+                  });
 }
 
 template <typename T>
@@ -110,7 +228,8 @@ void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y) {
   const Divisors<T> divisors(problem);
   const int64_t out_w = problem.out_w;
   WindowReduction<T> reduction(problem, kernels.sum_row, T{0});
-  reduction.run(x, [&](const PoolState<T>& sums, int64_t plane, int64_t oh) {
+  const PlaneSweep<T> sweep(problem, PoolOperation::kSum, x, {y, nullptr, nullptr}, &divisors);
+  reduction.run(x, sweep, [&](const PoolState<T>& sums, int64_t plane, int64_t oh) {
     kernels.divide_row(sums.values, out_w, divisors.rows[static_cast<std::size_t>(oh)],
                        divisors.columns.data(), y + (plane * problem.out_h + oh) * out_w);
   });
@@ -121,6 +240,10 @@ template <typename T>
 void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const Divisors<T> divisors(problem);
+  if (has_plane_kernel<T>(problem)) {
+    write_gradient<T>(problem, dy, nullptr, &divisors, dx);
+    return;
+  }
   const WindowAxis rows = vertical(problem);
   const WindowAxis columns = horizontal(problem);
   std::vector<RowSampling> taps;
@@ -158,17 +281,23 @@ void avg_pool2d_backward(const Pool2dProblem& problem, const T* dy, T* dx) {
 template <typename T>
 void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y) {
   const KernelTable<T>& kernels = selected_kernels<T>();
-  const int threads = threads_for(static_cast<double>(planes * pixels));
-  parallel_for(planes, threads, [&](int64_t plane, int) {
-    y[plane] = kernels.sum(x + plane * pixels, pixels) / static_cast<T>(pixels);
+  for_some_planes(planes, pixels, [&](int64_t first, int64_t count) {
+    kernels.plane_sums(x + first * pixels, count, pixels, y + first);
+    for (int64_t i = first; i < first + count; ++i) y[i] /= static_cast<T>(pixels);
   });
 }
 
 template <typename T>
 void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* dx) {
-  const int threads = threads_for(static_cast<double>(planes * pixels));
-  parallel_for(planes, threads, [&](int64_t plane, int) {
-    std::fill_n(dx + plane * pixels, pixels, dy[plane] / static_cast<T>(pixels));
+  const KernelTable<T>& kernels = selected_kernels<T>();
+  for_some_planes(planes, pixels, [&](int64_t first, int64_t count) {
+    constexpr int64_t kShares = 64;
+    T shares[kShares];
+    for (const int64_t end = first + count; first < end; first += kShares) {
+      const int64_t some = std::min(kShares, end - first);
+      for (int64_t i = 0; i < some; ++i) shares[i] = dy[first + i] / static_cast<T>(pixels);
+      kernels.fill_planes(shares, some, pixels, dx + first * pixels);
+    }
   });
 }
 
@@ -183,14 +312,18 @@ void global_max_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y,
   });
 }
 
-template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, Extremum,
-                                      const float*, float*, int64_t*);
-template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, Extremum,
-                                      const double*, double*, int64_t*);
+template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,
+                                      const float*, const PoolResults<float>&);
+template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,
+                                      const double*, const PoolResults<double>&);
 template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const float*,
                                        const int64_t*, float*);
 template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const double*,
                                        const int64_t*, double*);
+template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const float*,
+                                       const uint8_t*, float*);
+template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const double*,
+                                       const uint8_t*, double*);
 template void avg_pool2d_forward(const Pool2dProblem&, const float*, float*);
 template void avg_pool2d_forward(const Pool2dProblem&, const double*, double*);
 template void avg_pool2d_backward(const Pool2dProblem&, const float*, float*);

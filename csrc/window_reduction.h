@@ -9,6 +9,7 @@
 #include "geometry.h"
 #include "isa.h"
 #include "parallel.h"
+#include "plane_sweep.h"
 #include "workspace.h"
 
 namespace convolt {
@@ -95,6 +96,14 @@ struct RowBlocks {
   }
 };
 
+// What the offset of a tap counts: row * (taps from the top) + tap * (taps from the left).
+struct TapUnits {
+  int64_t row, tap;
+};
+
+// Tasks are many, so that a thread which the system holds up has fewer of them.
+constexpr int64_t kTasksPerThread = 8;
+
 // What one thread needs.
 template <typename T>
 struct Worker {
@@ -108,12 +117,14 @@ struct Worker {
 template <typename T>
 class WindowReduction {
  public:
-  WindowReduction(const Pool2dProblem& problem, PoolRow<T> reduce, T identity)
+  WindowReduction(const Pool2dProblem& problem, PoolRow<T> reduce, T identity,
+                  const TapUnits& units = {})
       : kernels_(selected_kernels<T>()),
         problem_(problem),
         vertical_(vertical(problem)),
         horizontal_(horizontal(problem)),
         reduce_(reduce),
+        units_(units),
         identity_(identity),
         columns_(horizontal_, problem.kernel_w, problem.out_w),
         row_pitch_(round_up(columns_.elements(), kernels_.lanes)),
@@ -121,34 +132,38 @@ class WindowReduction {
                 std::max<int64_t>(1, kPaddedBytes / static_cast<int64_t>(sizeof(T)) / row_pitch_)),
         rows_(vertical_, blocks_.taps, blocks_.outputs) {}
 
-  // finish(state, plane, oh)
+  // Each output row by `sweep`, or else by the row kernel, whose results go to
+  // finish(state, plane, oh).
   template <typename Finish>
-  void run(const T* x, const Finish& finish) {
+  void run(const T* x, const PlaneSweep<T>& sweep, const Finish& finish) {
     const int64_t output_rows = problem_.planes() * problem_.out_h;
-    const int threads = threads_for(pooling_work(problem_));
+    const int threads =
+        threads_for(sweep.applies() ? sweep_work(problem_) : pooling_work(problem_));
     Slicer size;
     take_tables(size);
     const std::size_t shared = size.used();
     take_worker(size);
+    sweep.take_scratch(size);
     const std::size_t per_thread = size.used() - shared;
     const Scratch scratch(shared + per_thread * static_cast<std::size_t>(threads));
     Slicer tables(scratch.data());
     take_tables(tables);
     fill_tables();
 
-    constexpr int64_t kTasksPerThread = 8;
-    const int64_t rows_per_task = round_up(
-        ceil_div(std::max<int64_t>(output_rows, 1), kTasksPerThread * threads), blocks_.outputs);
+    const int64_t tasks = threads == 1 ? 1 : kTasksPerThread * threads;
+    const int64_t unit = problem_.planes() >= tasks ? problem_.out_h : blocks_.outputs;
+    const int64_t rows_per_task =
+        round_up(ceil_div(std::max<int64_t>(output_rows, 1), tasks), unit);
     parallel_for(ceil_div(output_rows, rows_per_task), threads, [&](int64_t task, int thread) {
       Slicer slice(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
       const Worker<T> worker = take_worker(slice);
+      const SweepScratch<T> room = sweep.take_scratch(slice);
       const int64_t end = std::min(output_rows, (task + 1) * rows_per_task);
       for (int64_t row = task * rows_per_task; row < end && !stop_requested();) {
-        const int64_t plane = row / problem_.out_h;
-        const int64_t oh = row % problem_.out_h;
-        const int64_t count = std::min({blocks_.outputs, problem_.out_h - oh, end - row});
-        reduce_block(worker, x + plane * problem_.in_pixels(), oh, count,
-                     [&](int64_t o) { finish(worker.state, plane, o); });
+        const int64_t count = sweep.applies() ? sweep.chunk(row, end) : end - row;
+        if (!sweep.applies() || !sweep.pool(row, count, end, room)) {
+          reduce_rows(worker, x, row, row + count, finish);
+        }
         row += count;
       }
     });
@@ -188,7 +203,7 @@ class WindowReduction {
     for (int64_t ow = 0; ow < problem_.out_w; ++ow) {
       const int64_t first_tap = horizontal_.inside(ow).begin;
       initial_.values[ow] = identity_;
-      initial_.offsets[ow] = static_cast<PoolOffset<T>>(first_tap * horizontal_.dilation);
+      initial_.offsets[ow] = static_cast<PoolOffset<T>>(first_tap * units_.tap);
     }
   }
 
@@ -205,6 +220,19 @@ class WindowReduction {
     const PaddedRows rows = {worker.row_offsets, rows_.elements(),   samplings_, columns_.samplings,
                              columns_.samples,   horizontal_.stride, row_pitch_};
     kernels_.pad_rows(rows, plane, identity_, worker.padded);
+  }
+
+  template <typename Finish>
+  void reduce_rows(const Worker<T>& worker, const T* x, int64_t row, int64_t end,
+                   const Finish& finish) const {
+    while (row < end && !stop_requested()) {
+      const int64_t plane = row / problem_.out_h;
+      const int64_t oh = row % problem_.out_h;
+      const int64_t count = std::min({blocks_.outputs, problem_.out_h - oh, end - row});
+      reduce_block(worker, x + plane * problem_.in_pixels(), oh, count,
+                   [&](int64_t o) { finish(worker.state, plane, o); });
+      row += count;
+    }
   }
 
   template <typename Finish>
@@ -225,9 +253,9 @@ class WindowReduction {
         taps.tap_starts = column_starts_;
         taps.taps = problem_.kernel_w;
         taps.columns = problem_.out_w;
-        taps.row_offset = vertical_.dilation * problem_.in_w;
+        taps.row_offset = units_.row;
         taps.first_offset = (begin - window.begin) * taps.row_offset;
-        taps.tap_offset = horizontal_.dilation;
+        taps.tap_offset = units_.tap;
         reduce_(taps, begin == window.begin ? initial_ : worker.state, worker.state);
         if (end == window.end) finish(oh + i);
       }
@@ -238,6 +266,7 @@ class WindowReduction {
   const Pool2dProblem& problem_;
   const WindowAxis vertical_, horizontal_;
   const PoolRow<T> reduce_;
+  const TapUnits units_;
   const T identity_;
   const TapLayout columns_;
   const int64_t row_pitch_;

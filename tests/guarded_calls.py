@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import convolt
 from conv2d_cases import DTYPES, transposed_parameters
+from convolt import functional
 from gemm_cases import GEMM_CASES
 from strategies import (
     Conv2dCase,
@@ -29,6 +30,7 @@ from strategies import (
     narrow_cases,
     pool2d_cases,
     seeds,
+    square_pool2d_cases,
     winograd_cases,
 )
 
@@ -72,7 +74,7 @@ def call(guard: Guard, name: str, *arrays: Any, out: bool = True, **arguments: A
     """Call a function on plain and on guarded arrays; the results have to be equal."""
     shapes = [None if array is None else array.shape for array in arrays]
     print(guard.__name__, name, shapes, arrays[0].dtype, arguments, flush=True)
-    function = getattr(convolt, name)
+    function = getattr(functional, name)
     expected = function(*arrays, **arguments)
     operands = [None if array is None else guard(array) for array in arrays]
     if out:
@@ -181,6 +183,20 @@ def averages(case: Pool2dCase, seed: int, guard: Guard, count_include_pad: bool)
     arguments = {**case.average_parameters, "count_include_pad": count_include_pad}
     call(guard, "avg_pool2d", x, **arguments)
     call(guard, "avg_pool2d_backward", dy, out=False, input_shape=x.shape, **arguments)
+
+
+@problems
+@given(square_pool2d_cases(), seeds, guards)
+def square_windows(case: Pool2dCase, seed: int, guard: Guard) -> None:
+    rng = np.random.default_rng(seed)
+    x, dy = (exact_integers(rng, shape, case.dtype) for shape in (case.x_shape, case.y_shape))
+    arguments = {"input_shape": x.shape, **case.average_parameters}
+    call(guard, "avg_pool2d", x, **case.average_parameters)
+    call(guard, "avg_pool2d_backward", dy, out=False, **arguments)
+    for name in ("max_pool2d", "min_pool2d"):
+        call(guard, name, x, **case.parameters)
+        _, winners = call(guard, f"{name}_winners", x, out=False, **case.parameters)
+        call(guard, f"{name}_winners_backward", dy, winners, out=False, **arguments)
 
 
 @problems

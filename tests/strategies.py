@@ -292,6 +292,27 @@ def pool2d_cases(draw: st.DrawFn, *, tiny: bool = False, dilated: bool = True) -
     )
 
 
+@st.composite
+def square_pool2d_cases(draw: st.DrawFn) -> Pool2dCase:
+    """Windows of 2 x 2 and 3 x 3 with stride 1 or 2 and no dilation, over maps of any width."""
+    kernel, stride = draw(st.integers(2, 3)), draw(st.integers(1, 2))
+    side = st.integers(0, kernel - 1)
+    padding = ((draw(side), draw(side)), (draw(side), draw(side)))
+    height, width = (
+        draw(st.integers(max(1, kernel - sum(sides)), most))
+        for sides, most in zip(padding, (9, 40), strict=True)
+    )
+    return Pool2dCase(
+        x_shape=(draw(st.integers(1, 3)), draw(st.integers(1, 5)), height, width),
+        kernel_size=(kernel, kernel),
+        stride=(stride, stride),
+        padding=padding,
+        dilation=(1, 1),
+        ceil_mode=draw(st.booleans()),
+        dtype=draw(dtypes),
+    )
+
+
 def exact_integers(
     rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, *, terms: int = 1
 ) -> Array:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs mprotect")
         "columns",
         "extrema",
         "averages",
+        "square_windows",
         "global_pools",
     ],
 )

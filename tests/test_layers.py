@@ -252,7 +252,8 @@ def test_the_operators_come_from_the_backend():
         GlobalAvgPool2d(backend=Recorder()),
     )
     network.backward(network(image()))
-    forward = ["conv2d", "max_pool2d", "min_pool2d", "avg_pool2d", "global_avg_pool2d"]
+    extrema = ["max_pool2d_winners", "min_pool2d_winners"]
+    forward = ["conv2d", *extrema, "avg_pool2d", "global_avg_pool2d"]
     assert called == forward + [f"{name}_backward" for name in reversed(forward)]
 
 

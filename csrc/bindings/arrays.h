@@ -59,11 +59,11 @@ inline bool are_apart(const py::array& a, const py::array& b) {
   return first + a.nbytes() <= second || second + b.nbytes() <= first;
 }
 
-// Native byte order only: the kernels read the bytes as they are.
+// Native byte order only: the kernels read the bytes as they are. A single byte has none.
 template <typename T>
 bool has_type(const py::array& array) {
   const py::dtype type = array.dtype();
-  return type.num() == py::dtype::num_of<T>() && type.byteorder() == '=';
+  return type.num() == py::dtype::num_of<T>() && (sizeof(T) == 1 || type.byteorder() == '=');
 }
 
 template <typename T>

@@ -53,38 +53,45 @@ py::object with_indices(const py::array& y, const py::object& indices) {
   return indices.is_none() ? py::object(y) : py::object(py::make_tuple(y, indices));
 }
 
+// Whether the number of a tap fits into a byte. Larger windows keep indices.
+bool has_byte_winners(const Pool2dProblem& p) { return p.kernel_h <= 255 / p.kernel_w; }
+
+// `wanted` besides the values: "indices", the flat ones in the plane; "winners", whatever the
+// backward pass needs at least; or "values", nothing.
 py::object extremum_forward(const std::string& function, const py::array& x,
-                            const PoolArguments& arguments, bool return_indices,
+                            const PoolArguments& arguments, const std::string& wanted,
                             const OptionalArray& out) {
   return with_element_type(function, "x", x, [&](auto tag) -> py::object {
     using T = decltype(tag);
     const Pool2dProblem p = arguments.problem(function, shape4(function, "x", x));
-    const Extremum extremum = function == "min_pool2d" ? Extremum::kMinimum : Extremum::kMaximum;
+    const PoolOperation operation =
+        function.rfind("min", 0) == 0 ? PoolOperation::kMinimum : PoolOperation::kMaximum;
     py::array y = make_output<T>(function, out, p.output_shape());
-    py::object indices = py::none();
-    int64_t* indices_data = nullptr;
-    if (return_indices) {
-      py::array array = make_output<int64_t>(function, std::nullopt, p.output_shape());
-      indices_data = output_data<int64_t>(array);
-      indices = std::move(array);
+    PoolResults<T> results = {output_data<T>(y), nullptr, nullptr};
+    py::object where = py::none();
+    if (wanted == "winners" && has_byte_winners(p)) {
+      py::array winners = make_output<uint8_t>(function, std::nullopt, p.output_shape());
+      results.winners = output_data<uint8_t>(winners);
+      where = std::move(winners);
+    } else if (wanted != "values") {
+      py::array indices = make_output<int64_t>(function, std::nullopt, p.output_shape());
+      results.indices = output_data<int64_t>(indices);
+      where = std::move(indices);
     }
     const T* const x_data = input_data<T>(function, "x", x);
-    T* const y_data = output_data<T>(y);
-    without_gil(
-        [&] { extremum_pool2d_forward(function, p, extremum, x_data, y_data, indices_data); });
-    return with_indices(y, indices);
+    without_gil([&] { extremum_pool2d_forward(function, p, operation, x_data, results); });
+    return with_indices(y, where);
   });
 }
 
 // None unless all arguments can be taken as they are.
 py::object extremum_at_once(const std::string& function, py::handle x, py::handle kernel,
                             py::handle stride, py::handle padding, py::handle dilation,
-                            bool ceil_mode, bool return_indices, py::handle out) {
+                            bool ceil_mode, const std::string& wanted, py::handle out) {
   const std::optional<PoolArguments> arguments =
       read_pool(kernel, stride, padding, dilation, ceil_mode);
   if (!arguments || !is_planes(x) || !is_output(out, {x})) return py::none();
-  return extremum_forward(function, as_array(x), *arguments, return_indices,
-                          as_optional_array(out));
+  return extremum_forward(function, as_array(x), *arguments, wanted, as_optional_array(out));
 }
 
 // dx of any maximum or minimum: `output` is the shape that dy and indices must have.
@@ -103,6 +110,29 @@ py::array extremum_backward(const std::string& function, const py::array& dy,
       extremum_pool2d_backward(function, input[0] * input[1], input[2] * input[3],
                                output[2] * output[3], dy_data, indices_data, dx_data);
     });
+    return dx;
+  });
+}
+
+// The same from what the forward pass returned as winners.
+py::array winners_backward(const std::string& function, const py::array& dy,
+                           const py::array& winners, const Shape4& input,
+                           const PoolArguments& arguments) {
+  const char* const axes = "(N, C, OH, OW)";
+  const Pool2dProblem p = arguments.problem(function, input);
+  if (!has_byte_winners(p)) {
+    return extremum_backward(function, dy, winners, input, axes, p.output_shape());
+  }
+  return with_element_type(function, "dy", dy, [&](auto tag) {
+    using T = decltype(tag);
+    require_shape(function, "dy", axes, p.output_shape(), shape4(function, "dy", dy));
+    require_shape(function, "winners", axes, p.output_shape(),
+                  shape4(function, "winners", winners));
+    py::array dx = make_output<T>(function, std::nullopt, input);
+    const T* const dy_data = input_data<T>(function, "dy", dy);
+    const uint8_t* const winners_data = input_data<uint8_t>(function, "winners", winners);
+    T* const dx_data = output_data<T>(dx);
+    without_gil([&] { extremum_pool2d_backward(function, p, dy_data, winners_data, dx_data); });
     return dx;
   });
 }
@@ -205,15 +235,15 @@ void register_pool(py::module_& m) {
   m.def(
       "pool2d_max_forward",
       [](const std::string& function, const py::array& x, const Pair& kernel, const Pair& stride,
-         const Quad& padding, const Pair& dilation, bool ceil_mode, bool return_indices,
+         const Quad& padding, const Pair& dilation, bool ceil_mode, const std::string& wanted,
          const OptionalArray& out) {
-        return extremum_forward(function, x, {kernel, stride, padding, dilation, ceil_mode},
-                                return_indices, out);
+        return extremum_forward(function, x, {kernel, stride, padding, dilation, ceil_mode}, wanted,
+                                out);
       },
       arg("function"), arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("dilation"),
-      arg("ceil_mode"), arg("return_indices"), arg("out"));
+      arg("ceil_mode"), arg("wanted"), arg("out"));
   m.def("pool2d_max_at_once", &extremum_at_once, arg("function"), arg("x"), arg("kernel"),
-        arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("return_indices"),
+        arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("wanted"),
         arg("out"));
   m.def(
       "pool2d_max_backward",
@@ -225,6 +255,16 @@ void register_pool(py::module_& m) {
                                  arguments.problem(function, input_shape).output_shape());
       },
       arg("function"), arg("dy"), arg("indices"), arg("input_shape"), arg("kernel"), arg("stride"),
+      arg("padding"), arg("dilation"), arg("ceil_mode"));
+  m.def(
+      "pool2d_winners_backward",
+      [](const std::string& function, const py::array& dy, const py::array& winners,
+         const Shape4& input_shape, const Pair& kernel, const Pair& stride, const Quad& padding,
+         const Pair& dilation, bool ceil_mode) {
+        return winners_backward(function, dy, winners, input_shape,
+                                {kernel, stride, padding, dilation, ceil_mode});
+      },
+      arg("function"), arg("dy"), arg("winners"), arg("input_shape"), arg("kernel"), arg("stride"),
       arg("padding"), arg("dilation"), arg("ceil_mode"));
   m.def(
       "avg_pool2d_forward",

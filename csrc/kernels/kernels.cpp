@@ -7,8 +7,11 @@
 #include "pad_rows.h"
 #include "plane_dots.h"
 #include "plane_spread.h"
+#include "plane_sums.h"
 #include "plane_windows.h"
+#include "pool_gradient.h"
 #include "pool_rows.h"
+#include "pool_windows.h"
 #include "relu_rows.h"
 #include "stage_rows.h"
 #include "store_tile.h"
@@ -36,6 +39,10 @@ constexpr int64_t kBlockM = kTileRows * (kVectorBytes == 64 ? 16 : 20);
 
 // Not on the x86-64 of 2003: they would be a third of its code, and the wheel is to be small.
 constexpr bool kHasPlaneKernels = kVectorBytes > 16 || kRegisters > 16;
+
+// Pooling waits for memory, and few maps fill longer vectors, so AVX-512 uses what AVX2 has; on the
+// baseline the code would not be worth its size.
+constexpr bool kPoolsPlanes = kVectorBytes == 32 || (kVectorBytes == 16 && kRegisters == 32);
 
 template <typename T, template <typename> class Tiles>
 constexpr WinogradKernels<T> kWinograd = {winograd_input<T, Tiles<T>>, winograd_filter<T, Tiles<T>>,
@@ -67,6 +74,11 @@ constexpr KernelTable<T> make_table() {
   table.copy_tap_rows = copy_tap_rows<T>;
   table.add_tap_rows = add_tap_rows<T>;
   table.copy_panels = copy_panels<T>;
+  if constexpr (kPoolsPlanes) {
+    table.pool_windows = pool_windows<T>;
+    table.pool_gradient = pool_gradient<T>;
+    table.pool_gradient_room = kPoolGradientRoom<T>;
+  }
   table.max_row = extremum_row<T, false, false>;
   table.min_row = extremum_row<T, true, false>;
   table.max_row_with_offsets = extremum_row<T, false, true>;
@@ -77,6 +89,8 @@ constexpr KernelTable<T> make_table() {
   table.add_row = add_row<T>;
   table.spread_row = spread_row<T>;
   table.sum = sum<T>;
+  table.plane_sums = plane_sums<T>;
+  table.fill_planes = fill_planes<T>;
   table.first_maximum = first_maximum<T>;
   table.relu_backward = relu_backward<T>;
   table.store_tile = store_tile<T>;

@@ -130,29 +130,6 @@ static void spread_row(const T* values, const RowSampling* taps, int64_t tap_cou
   }
 }
 
-// Blocks keep the chains short, which keeps the rounding error of a long sum small.
-template <typename T>
-static T sum(const T* x, int64_t count) {
-  constexpr int kChains = 4;
-  constexpr int64_t kStep = kChains * kLanes<T>;
-  constexpr int64_t kBlock = 64 * kStep;
-  const int64_t vectorised = count - count % kStep;
-  Vec<T> total[kChains] = {};
-  for (int64_t start = 0; start < vectorised; start += kBlock) {
-    const int64_t end = start + kBlock < vectorised ? start + kBlock : vectorised;
-    Vec<T> chain[kChains] = {};
-    for (int64_t i = start; i < end; i += kStep) {
-      for (int c = 0; c < kChains; ++c) chain[c] += load<T>(x + i + c * kLanes<T>);
-    }
-    for (int c = 0; c < kChains; ++c) total[c] += chain[c];
-  }
-  const Vec<T> lanes = (total[0] + total[1]) + (total[2] + total[3]);
-  T result = 0;
-  for (int lane = 0; lane < kLanes<T>; ++lane) result += lanes[lane];
-  for (int64_t i = vectorised; i < count; ++i) result += x[i];
-  return result;
-}
-
 template <typename T>
 static inline bool exceeds(T v, T best) {
   return !(v <= best) && best == best;

@@ -22,6 +22,16 @@ inline const std::vector<PoolCase> kPoolCases = {
     {{1, 3, 7, 6}, 4, 3, window(3, 1, {3, 1, 2, 0}, 1, 1), true},
     {{1, 2, 6, 70}, 3, 5, window(1, 3, {0, 2, 1, 4}, 1, 1), false},
     {{2, 40, 96, 33}, 3, 3, window(1, 2, {1, 1, 1, 1}, 1, 1), false},
+    {{3, 5, 7, 7}, 3, 3, window(1, 1, {1, 1, 1, 1}, 1, 1), false},
+    {{2, 9, 6, 5}, 3, 3, window(1, 1, {2, 0, 0, 2}, 1, 1), false},
+    {{2, 3, 70, 61}, 3, 3, window(1, 1, {1, 1, 1, 1}, 1, 1), false},
+    {{2, 3, 13, 13}, 3, 3, window(2, 2, {0, 0, 0, 0}, 1, 1), false},
+    {{2, 3, 14, 14}, 3, 3, window(2, 2, {0, 0, 0, 0}, 1, 1), true},
+    {{1, 3, 55, 39}, 3, 3, window(2, 2, {0, 1, 2, 1}, 1, 1), true},
+    {{2, 3, 9, 19}, 2, 2, window(1, 1, {1, 0, 0, 1}, 1, 1), false},
+    {{2, 3, 9, 19}, 2, 2, window(2, 2, {0, 0, 0, 0}, 1, 1), true},
+    {{2, 3, 7, 33}, 2, 2, window(2, 2, {1, 1, 1, 1}, 1, 1), false},
+    {{3, 7, 5, 3}, 2, 2, window(2, 2, {0, 0, 0, 0}, 1, 1), false},
     {{0, 3, 4, 4}, 2, 2, window(2, 2, {0, 0, 0, 0}, 1, 1), false},
 };
 
@@ -50,8 +60,9 @@ void for_each_window(const Pool2dProblem& p, F&& f) {
 }
 
 template <typename T>
-void check_extremum_pool(const Pool2dProblem& p, Extremum extremum, Guard guard, Random& random) {
-  const bool minimum = extremum == Extremum::kMinimum;
+void check_extremum_pool(const Pool2dProblem& p, PoolOperation operation, Guard guard,
+                         Random& random) {
+  const bool minimum = operation == PoolOperation::kMinimum;
   const int64_t outputs = elements(p.output_shape());
   Guarded<T> x(elements(p.input_shape()), guard), y(outputs, guard), dy(outputs, guard);
   Guarded<T> dx(elements(p.input_shape()), guard);
@@ -62,27 +73,44 @@ void check_extremum_pool(const Pool2dProblem& p, Extremum extremum, Guard guard,
 
   std::vector<T> expected_y, expected_dx(x.copy().size(), T{0});
   std::vector<int64_t> expected_indices;
+  std::vector<uint8_t> expected_winners;
   for_each_window(p, [&](int64_t plane, int64_t oh, int64_t ow, int64_t i) {
-    int64_t best = -1;
+    int64_t best = -1, tap = 0, winner = 0;
     for_each_position(p, oh, ow, [&](int64_t h, int64_t w) {
+      const int64_t number = tap++;
       if (!inside(p, h, w)) return;
       const T* const image = x.data() + plane * p.in_pixels();
       const int64_t here = h * p.in_w + w;
-      if (best < 0 || takes_over(image[here], image[best], minimum)) best = here;
+      if (best < 0 || takes_over(image[here], image[best], minimum)) {
+        best = here;
+        winner = number;
+      }
     });
+    expected_winners.push_back(static_cast<uint8_t>(winner));
     expected_y.push_back(x[plane * p.in_pixels() + best]);
     expected_indices.push_back(best);
     expected_dx[static_cast<std::size_t>(plane * p.in_pixels() + best)] += dy[i];
   });
-  extremum_pool2d_forward("selftest", p, extremum, x.data(), y.data(), indices.data());
+  extremum_pool2d_forward<T>("selftest", p, operation, x.data(),
+                             {y.data(), nullptr, indices.data()});
   report.expect_equal(y.data(), expected_y, "y");
   report.expect_equal(indices.data(), expected_indices, "indices");
   std::fill(y.begin(), y.end(), T{5});
-  extremum_pool2d_forward("selftest", p, extremum, x.data(), y.data(), nullptr);
+  extremum_pool2d_forward<T>("selftest", p, operation, x.data(), {y.data(), nullptr, nullptr});
   report.expect_equal(y.data(), expected_y, "y without indices");
   extremum_pool2d_backward("selftest", p.planes(), p.in_pixels(), p.out_pixels(), dy.data(),
                            indices.data(), dx.data());
   report.expect_equal(dx.data(), expected_dx, "dx");
+
+  Guarded<uint8_t> winners(outputs, guard);
+  std::fill(y.begin(), y.end(), T{5});
+  std::fill(dx.begin(), dx.end(), kNan<T>);
+  extremum_pool2d_forward<T>("selftest", p, operation, x.data(),
+                             {y.data(), winners.data(), nullptr});
+  report.expect_equal(y.data(), expected_y, "y with winners");
+  report.expect_equal(winners.data(), expected_winners, "winners");
+  extremum_pool2d_backward("selftest", p, dy.data(), winners.data(), dx.data());
+  report.expect_equal(dx.data(), expected_dx, "dx of winners");
 }
 
 // How many elements the average of a window counts: pixels, or the padded image without what lies
@@ -161,9 +189,9 @@ void check_poolings(Random& random) {
     for (const Guard guard : kGuards) {
       const std::string text = " x " + to_string(c.x) + ", " + name(guard);
       report.begin("max_pool2d" + text);
-      check_extremum_pool<T>(p, Extremum::kMaximum, guard, random);
+      check_extremum_pool<T>(p, PoolOperation::kMaximum, guard, random);
       report.begin("min_pool2d" + text);
-      check_extremum_pool<T>(p, Extremum::kMinimum, guard, random);
+      check_extremum_pool<T>(p, PoolOperation::kMinimum, guard, random);
       report.begin("global pools" + text);
       check_global_pools<T>(c.x, guard, random);
       for (const int64_t divisor : {0, 3}) {

@@ -163,7 +163,7 @@ def pool2d_max_forward(
     padding: Sequence[int],
     dilation: Sequence[int],
     ceil_mode: bool,
-    return_indices: bool,
+    wanted: str,
     out: _Array | None,
 ) -> _Array | tuple[_Array, _Array]: ...
 def pool2d_max_at_once(
@@ -174,13 +174,24 @@ def pool2d_max_at_once(
     padding: object,
     dilation: object,
     ceil_mode: bool,
-    return_indices: bool,
+    wanted: str,
     out: object,
 ) -> _Array | tuple[_Array, _Array] | None: ...
 def pool2d_max_backward(
     function: str,
     dy: _Array,
     indices: _Array,
+    input_shape: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    ceil_mode: bool,
+) -> _Array: ...
+def pool2d_winners_backward(
+    function: str,
+    dy: _Array,
+    winners: _Array,
     input_shape: Sequence[int],
     kernel: Sequence[int],
     stride: Sequence[int],

@@ -17,7 +17,7 @@ Shape = tuple[int, int, int, int]
 Window = tuple[tuple[int, int], tuple[int, int], Pads, tuple[int, int]]
 
 
-def _window(
+def pool_window(
     function: str,
     size: tuple[int, int],
     kernel_size: Pair,
@@ -37,7 +37,7 @@ def _window(
     return kernel, steps, pads, dilations
 
 
-def _extremum_pool2d(
+def extremum_pool2d(
     function: str,
     x: NDArray[Any],
     kernel_size: Pair,
@@ -45,23 +45,23 @@ def _extremum_pool2d(
     padding: Padding,
     dilation: Pair,
     ceil_mode: bool,
-    return_indices: bool,
-    strict: bool,
-    out: NDArray[Any] | None,
+    wanted: str,
+    strict: bool = False,
+    out: NDArray[Any] | None = None,
 ) -> Any:
     if not strict:
         y = _core.pool2d_max_at_once(
-            function, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices, out
+            function, x, kernel_size, stride, padding, dilation, ceil_mode, wanted, out
         )
         if y is not None:
             return y
     check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
-    window = _window(
+    window = pool_window(
         function, x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, strict
     )
-    return _core.pool2d_max_forward(function, x, *window, ceil_mode, return_indices, out)
+    return _core.pool2d_max_forward(function, x, *window, ceil_mode, wanted, out)
 
 
 def _extremum_pool2d_backward(
@@ -78,7 +78,7 @@ def _extremum_pool2d_backward(
     dy = operand(dy, "dy", function)
     indices = index_operand(indices, function)
     shape = image_shape(input_shape, "input_shape", function)
-    window = _window(function, shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
+    window = pool_window(function, shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     return _core.pool2d_max_backward(function, dy, indices, shape, *window, ceil_mode)
 
 
@@ -133,9 +133,9 @@ def max_pool2d(
     >>> convolt.max_pool2d(x, 2, return_indices=True)
     (array([[[[4.]]]]), array([[[[2]]]]))
     """
-    return _extremum_pool2d(
+    return extremum_pool2d(
         *("max_pool2d", x, kernel_size, stride, padding, dilation),
-        *(ceil_mode, return_indices, strict, out),
+        *(ceil_mode, "indices" if return_indices else "values", strict, out),
     )
 
 
@@ -203,9 +203,9 @@ def min_pool2d(
     >>> convolt.min_pool2d(np.array([[[[1.0, 2.0], [4.0, 3.0]]]]), 2)
     array([[[[1.]]]])
     """
-    return _extremum_pool2d(
+    return extremum_pool2d(
         *("min_pool2d", x, kernel_size, stride, padding, dilation),
-        *(ceil_mode, return_indices, strict, out),
+        *(ceil_mode, "indices" if return_indices else "values", strict, out),
     )
 
 
@@ -277,7 +277,7 @@ def avg_pool2d(
     check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
-    kernel, steps, pads, _ = _window(
+    kernel, steps, pads, _ = pool_window(
         function, x.shape[2:], kernel_size, stride, padding, 1, ceil_mode, strict
     )
     divisor = check_divisor(divisor_override, function)
@@ -322,7 +322,7 @@ def avg_pool2d_backward(
     function = "avg_pool2d_backward"
     dy = operand(dy, "dy", function)
     shape = image_shape(input_shape, "input_shape", function)
-    kernel, steps, pads, _ = _window(
+    kernel, steps, pads, _ = pool_window(
         function, shape[2:], kernel_size, stride, padding, 1, ceil_mode
     )
     divisor = check_divisor(divisor_override, function)

@@ -38,6 +38,12 @@ from convolt._functional_pool import (
     min_pool2d_backward,
 )
 from convolt._functional_unfold import col2im, fold, im2col, unfold
+
+# The winners are for the layers, which take them from their backend.
+from convolt._functional_winners import max_pool2d_winners as max_pool2d_winners
+from convolt._functional_winners import max_pool2d_winners_backward as max_pool2d_winners_backward
+from convolt._functional_winners import min_pool2d_winners as min_pool2d_winners
+from convolt._functional_winners import min_pool2d_winners_backward as min_pool2d_winners_backward
 from convolt._prepared import PreparedConv2d
 
 __all__ = [

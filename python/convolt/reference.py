@@ -37,6 +37,12 @@ from convolt._reference_max_pool import (
 from convolt._reference_prepared import PreparedConv2d
 from convolt._reference_unfold import col2im, fold, im2col, unfold
 
+# The winners are for the layers, which take them from their backend.
+from convolt._reference_winners import max_pool2d_winners as max_pool2d_winners
+from convolt._reference_winners import max_pool2d_winners_backward as max_pool2d_winners_backward
+from convolt._reference_winners import min_pool2d_winners as min_pool2d_winners
+from convolt._reference_winners import min_pool2d_winners_backward as min_pool2d_winners_backward
+
 __all__ = [
     "Conv2dGradients",
     "PreparedConv2d",

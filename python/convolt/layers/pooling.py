@@ -36,14 +36,14 @@ class MaxPool2d(Layer):
     def forward(self, x: Array) -> Array:
         """Return the maxima, and keep where they were."""
         y: Array
-        y, indices = self.backend.max_pool2d(x, *self._window, return_indices=True)
-        self._saved = (indices, x.shape)
+        y, winners = self.backend.max_pool2d_winners(x, *self._window)
+        self._saved = (winners, x.shape)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return each entry of `dy` at the place of its maximum."""
-        indices, shape = self._from_forward()
-        dx: Array = self.backend.max_pool2d_backward(dy, indices, shape, *self._window)
+        winners, shape = self._from_forward()
+        dx: Array = self.backend.max_pool2d_winners_backward(dy, winners, shape, *self._window)
         return dx
 
 
@@ -53,14 +53,14 @@ class MinPool2d(MaxPool2d):
     def forward(self, x: Array) -> Array:
         """Return the minima, and keep where they were."""
         y: Array
-        y, indices = self.backend.min_pool2d(x, *self._window, return_indices=True)
-        self._saved = (indices, x.shape)
+        y, winners = self.backend.min_pool2d_winners(x, *self._window)
+        self._saved = (winners, x.shape)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return each entry of `dy` at the place of its minimum."""
-        indices, shape = self._from_forward()
-        dx: Array = self.backend.min_pool2d_backward(dy, indices, shape, *self._window)
+        winners, shape = self._from_forward()
+        dx: Array = self.backend.min_pool2d_winners_backward(dy, winners, shape, *self._window)
         return dx
 
 

@@ -34,9 +34,10 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
 }
 
 // Both have channels enough for tiles of a product. Of 8 channels and 8 outputs the row kernels are
-// as fast.
+// as fast; a single output for each image is a product of whole images.
 bool suits_winograd(const Conv2dProblem& p) {
   constexpr int64_t kLeastChannels = 8, kLeastPairs = 128;
+  if (p.out_pixels() == 1) return false;
   const int64_t channels = p.group_in_channels(), outputs = p.group_out_channels();
   return winograd_applies(Algorithm::kWinograd, p.kernel_h, p.kernel_w, p.window) &&
          std::min(channels, outputs) >= kLeastChannels && channels * outputs >= kLeastPairs;

@@ -4,6 +4,7 @@
 #include "../kernel_table.h"
 #include "pad_rows.h"
 #include "simd_pool.h"
+#include "stage_rows.h"
 
 namespace convolt {
 namespace CONVOLT_ISA {
@@ -21,11 +22,6 @@ struct GradientTarget {
 
   T* row(T* dx) const { return dx <= last_whole ? dx : apart; }
 };
-
-template <typename T>
-[[gnu::noinline]] static void copy_row(const T* src, int64_t count, T* dst) {
-  copy_elements(src, count, dst);
-}
 
 // --- averages -----------------------------------------------------------------------------------
 //

@@ -12,7 +12,8 @@ import pytest
 
 from conv2d_cases import assert_same
 from convolt import functional
-from strategies import LAYOUTS, exact_integers
+from memory_layouts import LAYOUTS
+from strategies import exact_integers
 
 NAN = np.nan
 IMAGE, FILTERS = (2, 4, 6, 7), (6, 2, 3, 2)

@@ -15,7 +15,8 @@ import pytest
 
 from conv2d_cases import assert_same
 from convolt import _core, functional
-from strategies import LAYOUTS, exact_integers
+from memory_layouts import LAYOUTS
+from strategies import exact_integers
 
 RNG = np.random.default_rng(3)
 X, WEIGHT, BIAS, DY = (
@@ -34,7 +35,7 @@ BACKWARD = {
 }  # fmt: skip
 MAXIMUM = {
     "function": "max_pool2d", "x": X, "kernel": 3, "stride": 2, "padding": 1, "dilation": 1,
-    "ceil_mode": False, "return_indices": False, "out": None,
+    "ceil_mode": False, "wanted": "values", "out": None,
 }  # fmt: skip
 AVERAGE = {
     "x": X, "kernel": 3, "stride": 2, "padding": 1, "ceil_mode": False, "count_include_pad": True,
@@ -130,7 +131,7 @@ def test_same_pooling(kernel: Any, stride: Any, padding: Any, ceil_mode: bool) -
     for function in ("max_pool2d", "min_pool2d"):
         operator = getattr(functional, function)
         expected = operator(strided, kernel, **window, return_indices=True)
-        changes = {"function": function, "kernel": kernel, "return_indices": True, **window}
+        changes = {"function": function, "kernel": kernel, "wanted": "indices", **window}
         for result, wanted in zip(at_once("pool2d_max", **changes), expected, strict=True):
             assert_same(result, wanted)
     for include in (False, True):

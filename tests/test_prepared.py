@@ -24,7 +24,8 @@ from conv2d_cases import (
     normal,
 )
 from convolt import functional, reference
-from strategies import LAYOUTS, Conv2dCase, conv2d_cases, conv2d_operands, exact_integers, seeds
+from memory_layouts import LAYOUTS
+from strategies import Conv2dCase, conv2d_cases, conv2d_operands, exact_integers, seeds
 
 BACKENDS = pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
 NAMED = pytest.mark.parametrize("algorithm", ["gemm", "winograd_2x2", "winograd_4x4"])

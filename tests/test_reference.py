@@ -13,14 +13,13 @@ from hypothesis import strategies as st
 
 import brute_force
 from convolt import reference
+from memory_layouts import LAYOUTS, layouts
 from strategies import (
-    LAYOUTS,
     Conv2dCase,
     Pool2dCase,
     conv2d_cases,
     conv2d_operands,
     exact_integers,
-    layouts,
     pool2d_cases,
     seeds,
 )

@@ -10,8 +10,8 @@ from hypothesis import given
 
 import bounds
 from convolt import reference
+from memory_layouts import LAYOUTS
 from strategies import (
-    LAYOUTS,
     Conv2dCase,
     Pool2dCase,
     conv2d_cases,

@@ -19,7 +19,8 @@ from conv2d_cases import (
     transposed_parameters,
 )
 from convolt import functional, reference
-from strategies import LAYOUTS, Conv2dCase, layouts, seeds, winograd_cases
+from memory_layouts import LAYOUTS, layouts
+from strategies import Conv2dCase, seeds, winograd_cases
 from winograd_model import (
     ALGORITHMS,
     CASES,

@@ -56,8 +56,8 @@ static void winograd_input(const WinogradPlanes<const T>& planes, const Winograd
 
 // The transforms of a vector of filters, `step` apart. Large, and called in two places.
 template <typename T, typename Tiles>
-[[gnu::noinline]] static void transform_filter(const T* filters, int64_t step, bool flipped, int64_t u_step,
-                                    T* u) {
+[[gnu::noinline]] static void transform_filter(const T* filters, int64_t step, bool flipped,
+                                               int64_t u_step, T* u) {
   constexpr int kSide = Tiles::kSide, kTaps = Tiles::kTaps, kAll = kTaps * kTaps;
   Vec<T> taps[kAll], last[4];
   for (int t = 0; t + 4 <= kAll; t += 4) load_quads(filters + t, step, taps + t);

@@ -91,9 +91,9 @@ def conv2d(
 
     "winograd" computes tiles of outputs with fewer multiplications [3]_, for 3x3 and 5x5 kernels
     with stride 1 and dilation 1: tiles of 2x2, or for 3x3 kernels of 4x4. The size of an image
-    decides which it is, or the name: "winograd_2x2", "winograd_4x4". The result differs from that of "gemm" in rounding, and an inf
-    or NaN of `x` may spread to the other outputs of its tiles, where "gemm" confines it to the
-    windows that hold it.
+    decides which it is, or the name: "winograd_2x2", "winograd_4x4". The result differs from that
+    of "gemm" in rounding, and an inf or NaN of `x` may spread to the other outputs of its tiles,
+    where "gemm" confines it to the windows that hold it.
 
     "auto" is the fastest of these, and of the row kernels for few channels in a group, for the
     shape at hand; in float64 it is never Winograd. A default of Winograd is "auto" wherever

@@ -11,6 +11,7 @@ from results import FUNCTION, LayerResult, MemoryResult, NetworkResult, Result, 
 from shapes import CONVOLUTIONS
 
 KINDS = {(net, shape.name): shape.kind for net in CONVOLUTIONS for shape in CONVOLUTIONS[net]}
+COUNTS = {(net, shape.name): shape.count for net in CONVOLUTIONS for shape in CONVOLUTIONS[net]}
 GROUPS: dict[str, Callable[[LayerResult], str]] = {
     "net": lambda result: result.net,
     "kind": lambda result: KINDS[result.net, result.layer],
@@ -82,6 +83,26 @@ def layer_table(documents: Sequence[dict], group: str) -> Iterator[str]:
         names = (settings["direction"], settings["dtype"], settings["batch"], settings["threads"])
         for value, results in _grouped(document["results"], GROUPS[group]).items():
             yield _markdown(*names, _isa(document), value, *_summary(results))
+
+
+def total_table(documents: Sequence[dict]) -> Iterator[str]:
+    """Yield a table in Markdown: all convolution layers of a network, each as often as it occurs.
+
+    A contestant that lacks a layer of a network has no time for it.
+    """
+    yield _markdown("pass", "dtype", "N", "threads", "ISA", "net", "ms an image")
+    yield _markdown(*["---"] * 7)
+    for document in documents:
+        settings = document["settings"]
+        names = (settings["direction"], settings["dtype"], settings["batch"], settings["threads"])
+        for net, results in _grouped(document["results"], GROUPS["net"]).items():
+            totals = {
+                name: sum(COUNTS[net, result.layer] * result.median(name) for result in results)
+                for name in document["contestants"]
+                if all(name in result.seconds for result in results)
+            }
+            times = (f"{name} {1e3 * t / settings['batch']:.3g}" for name, t in totals.items())
+            yield _markdown(*names, _isa(document), net, ", ".join(times))
 
 
 def network_table(documents: Sequence[dict]) -> Iterator[str]:
@@ -161,6 +182,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("files", nargs="+", metavar="FILE", help="written by --json")
     parser.add_argument("--table", action="store_true", help="print tables in Markdown")
+    parser.add_argument("--totals", action="store_true", help="the layers of each net together")
     parser.add_argument("--by", choices=GROUPS, default="net", help="one line for each (net)")
     parser.add_argument("--picture", metavar="FILE", help="draw the layers: .svg, .png, .pdf")
     options = parser.parse_args(arguments)
@@ -173,6 +195,8 @@ def main(arguments: list[str] | None = None) -> None:
         tables += [network_table(networks)] * bool(networks)
         tables += [memory_table(memory)] * bool(memory)
         print("\n\n".join("\n".join(table) for table in tables))
+    if options.totals:
+        print("\n".join(total_table(layers)))
     if options.picture:
         if not layers:
             parser.error("--picture needs a file of run.py, got only others")

@@ -35,8 +35,9 @@ WinogradPlan::WinogradPlan(const KernelTable<T>& kernels, const WinogradProblem<
   filters_first = prepared || strips > 1;
   strip_by_thread = filters_first && p.filters.groups * strips >= threads &&
                     wanted * elements * channels * bytes <= kOwnStripBytes;
-  if (strip_by_thread && p.filters.groups % threads != 0) strips = round_up(strips, threads);
-  strip = round_up(ceil_div(grid.count, strips), kernels.nr);
+  const bool even = strip_by_thread && threads > 1 && p.filters.groups % threads != 0;
+  if (even) strips = round_up(strips, threads);
+  strip = round_up(ceil_div(grid.count, strips), even ? kernels.lanes : kernels.nr);
   strips = ceil_div(grid.count, strip);
   constexpr int64_t kPanels = 3;
   block = round_up(ceil_div(strip, ceil_div(strip, kPanels * kernels.nr)), kernels.nr);

@@ -133,6 +133,13 @@ def test_table_by_kind(layers_file, capsys):
     assert depthwise.endswith("| depthwise | 0.2 | 10% | 0.40 | 0.40 conv2_1/dw (torch) |")
 
 
+def test_totals_count_every_layer(layers_file, capsys):
+    """Only convolt has all of them: 3 of one second, 1 of five, 4 of one; see shapes.py."""
+    report.main([layers_file, "--totals"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2:] == ["| forward | float32 | 1 | 2 | avx2 | mobilenet | convolt 1.2e+04 |"]
+
+
 def test_json_names_no_path(layers_file):
     with open(layers_file, encoding="utf-8") as file:
         assert not {"json", "rivals_python"} & set(json.load(file)["settings"])

@@ -92,3 +92,65 @@ def test_other_names_are_refused_before_anything_changes(make):
 def test_bad_hyperparameters_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# --- the engine's pass over an array, and NumPy's -----------------------------------------------
+
+OPTIMIZERS = {
+    "SGD": lambda: SGD(0.1),
+    "momentum": lambda: SGD(0.1, 0.9),
+    "Adam": lambda: Adam(0.1, (0.8, 0.95), 1e-3),
+}
+
+
+def three_updates(make, parameter, gradients):
+    optimizer = make()
+    for gradient in gradients:
+        optimizer.update({"w": parameter}, {"w": gradient})
+    return np.array(parameter, order="C")
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1,), (3, 5), (1, 67), (130, 301)])
+def test_numpy_has_the_same_bits(isa, threads, make, dtype, shape):
+    """It updates arrays that are not contiguous."""
+    rng = np.random.default_rng(2)
+    start, *gradients = rng.standard_normal((4, *shape)).astype(dtype)
+    gradients[1][...] = 0
+    apart = np.zeros((*shape, 2), dtype)[..., 0]
+    apart[...] = start
+    expected = three_updates(make, apart, gradients)
+    actual = three_updates(make, np.array(start), gradients)
+    assert actual.dtype == dtype
+    assert actual.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_gradient_that_does_not_fit(make):
+    parameter = np.ones((2, 3))
+    for gradient in (np.ones((3, 2)), np.ones(6)):
+        with pytest.raises(ValueError, match="broadcast"):
+            make().update({"w": parameter}, {"w": gradient})
+    assert (parameter == 1).all()
+    before = parameter.copy()
+    make().update({"w": parameter}, {"w": np.ones(3, np.float32)})  # the same for every row
+    assert (parameter < before).all()
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_parameter_that_may_not_be_written(make):
+    parameter = np.ones(4)
+    parameter.flags.writeable = False
+    with pytest.raises(ValueError, match="read-only"):
+        make().update({"w": parameter}, {"w": np.ones(4)})
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_gradient_in_the_memory_of_the_parameter(make):
+    """As if it had been copied first."""
+    memory = np.linspace(-1, 1, 40, dtype=np.float32)
+    expected = three_updates(make, memory[:30].copy(), [memory[10:].copy()])
+    optimizer = make()
+    optimizer.update({"w": memory[:30]}, {"w": memory[10:]})
+    np.testing.assert_array_equal(memory[:30], expected)

@@ -3,6 +3,7 @@
 // here: a function that the linker could share with the rest of the library would take AVX code to
 // CPUs that have none. CI looks at the symbols of the object.
 #include "gemm_microkernel.h"
+#include "optimizer_steps.h"
 #include "pack.h"
 #include "pad_rows.h"
 #include "plane_dots.h"
@@ -107,6 +108,8 @@ constexpr KernelTable<T> make_table() {
   table.winograd_2x2_of_5x5 = kWinograd<T, Tiles2x2Of5x5>;
   table.winograd_gradient_3x3 = kGradient<T, Gradient3x3>;
   table.winograd_gradient_5x5 = kGradient<T, Gradient5x5>;
+  table.sgd_step = sgd_step<T>;
+  table.adam_step = adam_step<T>;
   table.fma_chains = fma_chains<T>;
   return table;
 }

@@ -12,6 +12,15 @@ _Array = NDArray[Any]
 
 __version__: str
 
+def adam_update(
+    gradient: _Array,
+    parameter: _Array,
+    first: _Array,
+    second: _Array,
+    decays: tuple[float, float],
+    eps: float,
+    rate: float,
+) -> bool: ...
 def build_info() -> dict[str, Any]: ...
 def selected_isa() -> str: ...
 def set_isa(name: str | None) -> None: ...
@@ -236,3 +245,6 @@ def global_max_pool2d_forward(
 def global_max_pool2d_backward(
     dy: _Array, indices: _Array, input_shape: Sequence[int]
 ) -> _Array: ...
+def sgd_update(
+    gradient: _Array, parameter: _Array, velocity: _Array, momentum: float, rate: float
+) -> bool: ...

@@ -1,5 +1,8 @@
 """Optimizers: they change parameters in place, given the gradients under the same names.
 
+Contiguous arrays of one dtype are updated by the engine in one pass, all others by NumPy with the
+same bits.
+
 Examples
 --------
 >>> import numpy as np
@@ -17,6 +20,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from convolt._openmp import _core
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -47,7 +52,6 @@ class SGD:
         self.lr = _positive(lr, "lr", "SGD")
         self.momentum = _decay(momentum, "momentum", "SGD")
         self._velocity: dict[str, NDArray[Any]] = {}
-        self._scratch: dict[str, NDArray[Any]] = {}
 
     def update(self, params: Arrays, grads: Arrays) -> None:
         """Change each array of `params` in place.
@@ -59,13 +63,13 @@ class SGD:
         """
         _check_names(params, grads, "SGD")
         for name, parameter in params.items():
-            if name not in self._scratch:
+            if name not in self._velocity:
                 self._velocity[name] = np.zeros_like(parameter)
-                self._scratch[name] = np.empty_like(parameter)
-            velocity, scratch = self._velocity[name], self._scratch[name]
-            np.multiply(grads[name], self.lr, out=scratch)
+            gradient, velocity = grads[name], self._velocity[name]
+            if _core.sgd_update(gradient, parameter, velocity, self.momentum, self.lr):
+                continue
             velocity *= self.momentum
-            velocity -= scratch
+            velocity -= gradient * self.lr
             parameter += velocity
 
 
@@ -104,7 +108,6 @@ class Adam:
         self.eps = _positive(eps, "eps", "Adam")
         self._updates = 0
         self._moments: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
-        self._scratch: dict[str, NDArray[Any]] = {}
 
     def update(self, params: Arrays, grads: Arrays) -> None:
         """Change each array of `params` in place.
@@ -116,26 +119,22 @@ class Adam:
         """
         _check_names(params, grads, "Adam")
         self._updates += 1
-        # The optimizer is a noticeable part of the time that a small network trains, and its time
-        # is the number of passes over the arrays: m and v are kept without their factors 1 - beta,
-        # which go into `lr` and `eps` together with the corrections by 1 - beta**t.
+        # m and v are kept without their factors 1 - beta, which go into `lr` and `eps` together
+        # with the corrections by 1 - beta**t.
         first, second = ((1 - beta) / (1 - beta**self._updates) for beta in self.betas)
         root = math.sqrt(second)
         for name, parameter in params.items():
             if name not in self._moments:
                 self._moments[name] = (np.zeros_like(parameter), np.zeros_like(parameter))
-                self._scratch[name] = np.empty_like(parameter)
-            gradient, scratch = grads[name], self._scratch[name]
-            m, v = self._moments[name]
+            gradient, (m, v) = grads[name], self._moments[name]
+            eps, rate = self.eps / root, self.lr * first / root
+            if _core.adam_update(gradient, parameter, m, v, self.betas, eps, rate):
+                continue
             m *= self.betas[0]
             m += gradient
             v *= self.betas[1]
-            v += np.multiply(gradient, gradient, out=scratch)
-            np.sqrt(v, out=scratch)
-            scratch += self.eps / root
-            np.divide(m, scratch, out=scratch)
-            scratch *= self.lr * first / root
-            parameter -= scratch
+            v += gradient * gradient
+            parameter -= m / (np.sqrt(v) + eps) * rate
 
 
 def _check_names(params: Arrays, grads: Arrays, optimizer: str) -> None:

@@ -283,10 +283,15 @@ UNFIT = {
         lambda a: np.moveaxis(np.resize(a, (*a.shape[1:], a.shape[0])), -1, 0),
         ValueError, "out must be C-contiguous and aligned",
     ),
-    "stepped": (LAYOUTS["stepped"], ValueError, "out must be C-contiguous and aligned"),
+    "stepped": (
+        LAYOUTS["stepped"], ValueError, r"out must be C-contiguous and aligned, got strides \("
+    ),
     "reversed": (LAYOUTS["reversed"], ValueError, "out must be C-contiguous and aligned"),
-    "misaligned": (LAYOUTS["misaligned"], ValueError, "out must be C-contiguous and aligned"),
-    "read-only": (LAYOUTS["read_only"], ValueError, "out must be writeable"),
+    "misaligned": (
+        LAYOUTS["misaligned"], ValueError,
+        "out must be C-contiguous and aligned, got misaligned elements, strides",
+    ),
+    "read-only": (LAYOUTS["read_only"], ValueError, "out must be writeable, got a read-only array"),
     "list": (lambda a: a.tolist(), TypeError, "out must be a NumPy array, got list"),
     "masked": (np.ma.masked_array, TypeError, "out must be a NumPy array, got MaskedArray"),
     "subclass": (lambda a: a.view(Subclass), TypeError, "out must be a NumPy array, got Subcla"),

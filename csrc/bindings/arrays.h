@@ -48,7 +48,11 @@ inline bool is_ready(const py::array& array) {
 inline void require_ready(const std::string& function, const char* argument,
                           const py::array& array) {
   if (!is_ready(array)) {
-    throw py::value_error(function + ": " + argument + " must be C-contiguous and aligned");
+    const std::string strides = py::str(array.attr("strides")).cast<std::string>();
+    const bool aligned = (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+    throw py::value_error(function + ": " + argument + " must be C-contiguous and aligned, got " +
+                          (aligned ? "" : "misaligned elements, ") + "strides " + strides +
+                          " for shape " + shape_text(array));
   }
 }
 
@@ -123,7 +127,8 @@ py::array make_output(const std::string& function, const OptionalArray& out,
                           py::str(py::tuple(py::cast(shape))).cast<std::string>() + ", got " +
                           shape_text(*out));
   }
-  if (!out->writeable()) throw py::value_error(function + ": out must be writeable");
+  if (!out->writeable())
+    throw py::value_error(function + ": out must be writeable, got a read-only array");
   require_ready(function, "out", *out);
   return *out;
 }

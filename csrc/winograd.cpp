@@ -88,15 +88,11 @@ class WinogradConvolution {
     return {input, WinogradWorker<T>(kernels_, p_, grid_, plan_, scratch)};
   }
 
-  // Rows of an odd number of cache lines, and elements a line apart from a multiple of 4 KiB, so
-  // that neither share a set of the first level of the cache.
   TransformedInput take_input(Slicer& scratch, int64_t tiles) const {
     if (tiles == 0) return {};
-    const int64_t line = static_cast<int64_t>(kCacheLine / sizeof(T));
-    const int64_t pitch = (ceil_div(tiles, line) | 1) * line;
-    const int64_t step = p_.image.channels * pitch + line;
-    T* const data = scratch.take<T>(grid_.elements() * step);
-    return {{data, step, pitch}, scratch.take<WinogradRun>(grid_.most_runs(tiles))};
+    const WinogradMatrices<T> v =
+        take_matrices<T>(scratch, grid_.elements(), p_.image.channels, tiles);
+    return {v, scratch.take<WinogradRun>(grid_.most_runs(tiles))};
   }
 
   void take_prepared_filters() {

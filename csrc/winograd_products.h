@@ -49,6 +49,18 @@ struct TileGrid {
   }
 };
 
+// Scratch for `elements` matrices rows x columns. Rows are an odd number of cache lines, and
+// elements lie a line apart from a multiple of 4 KiB, so that neither share a set of the first
+// level of the cache.
+template <typename T>
+WinogradMatrices<T> take_matrices(Slicer& scratch, int64_t elements, int64_t rows,
+                                  int64_t columns) {
+  const int64_t line = static_cast<int64_t>(kCacheLine / sizeof(T));
+  const int64_t pitch = (ceil_div(columns, line) | 1) * line;
+  const int64_t step = rows * pitch + line;
+  return {scratch.take<T>(elements * step), step, pitch};
+}
+
 // The transformed filters that a task multiplies with: rows, or panels of MR rows.
 template <typename T>
 struct ProductFilters {

@@ -79,20 +79,11 @@ class WinogradGradient {
   bool is_one_strip() const { return strip_ >= grid_.count; }
   int64_t products_pitch() const { return panels_ * kernels_.nr; }
 
-  // Rows of an odd number of cache lines, and elements a line apart from a multiple of 4 KiB, so
-  // that neither share a set of the first level of the cache.
-  static WinogradMatrices<T> take_matrices(Slicer& scratch, int64_t rows, int64_t columns) {
-    const int64_t line = static_cast<int64_t>(kCacheLine / sizeof(T));
-    const int64_t pitch = (ceil_div(columns, line) | 1) * line;
-    const int64_t step = rows * pitch + line;
-    return {scratch.take<T>(kElements * step), step, pitch};
-  }
-
   void take_shared(Slicer& scratch) {
-    u_ = take_matrices(scratch, rows_, strip_);
+    u_ = take_matrices<T>(scratch, kElements, rows_, strip_);
     packed_v_ = scratch.take<T>(kElements * panels_ * strip_ * kernels_.nr);
     panels_of_v_ = scratch.take<PanelOfB<T>>(kElements * panels_);
-    m_ = take_matrices(scratch, is_one_strip() ? 0 : rows_, products_pitch());
+    m_ = take_matrices<T>(scratch, kElements, is_one_strip() ? 0 : rows_, products_pitch());
     dy_runs_ = scratch.take<WinogradRun>(grid_.most_runs(strip_));
     x_runs_ = scratch.take<WinogradRun>(grid_.most_runs(strip_));
     store_runs_ = scratch.take<PixelRun>(panels_);
@@ -100,8 +91,8 @@ class WinogradGradient {
   }
 
   Own take_own(Slicer& scratch) const {
-    const WinogradMatrices<T> v = take_matrices(scratch, kernels_.nr, strip_);
-    return {v, take_matrices(scratch, is_one_strip() ? block_ : 0, products_pitch())};
+    const WinogradMatrices<T> v = take_matrices<T>(scratch, kElements, kernels_.nr, strip_);
+    return {v, take_matrices<T>(scratch, kElements, is_one_strip() ? block_ : 0, products_pitch())};
   }
 
   Own own(int thread) const {

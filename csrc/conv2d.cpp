@@ -79,11 +79,15 @@ void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, con
 
 template <typename T>
 void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
-                             const T* x, T* dweight) {
-  switch (plan<T>(problem, Pass::kBackwardWeights, algorithm)) {
+                             const T* x, T* dweight, T* dbias) {
+  const Algorithm chosen = plan<T>(problem, Pass::kBackwardWeights, algorithm);
+  const Conv2dProblem product = without_window(problem);
+  const bool in_product = chosen == Algorithm::kGemm && gemm_has_room_for_bias<T>(product);
+  if (dbias != nullptr && !in_product) conv2d_backward_bias(problem.output_shape(), dy, dbias);
+  switch (chosen) {
     case Algorithm::kAuto:
     case Algorithm::kGemm:
-      return gemm_backward_weights(without_window(problem), dy, x, dweight);
+      return gemm_backward_weights(product, dy, x, dweight, in_product ? dbias : nullptr);
     case Algorithm::kWinograd:
     case Algorithm::kWinograd2x2:
     case Algorithm::kWinograd4x4:
@@ -131,9 +135,9 @@ template void conv2d_backward_data(const Conv2dProblem&, Algorithm, const float*
 template void conv2d_backward_data(const Conv2dProblem&, Algorithm, const double*, const double*,
                                    const double*, double*);
 template void conv2d_backward_weights(const Conv2dProblem&, Algorithm, const float*, const float*,
-                                      float*);
+                                      float*, float*);
 template void conv2d_backward_weights(const Conv2dProblem&, Algorithm, const double*, const double*,
-                                      double*);
+                                      double*, double*);
 template void relu_backward(const float*, const float*, int64_t, float*);
 template void relu_backward(const double*, const double*, int64_t, double*);
 template void conv2d_backward_bias(const Shape4&, const float*, float*);

@@ -22,10 +22,11 @@ template <typename T>
 void conv2d_backward_data(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
                           const T* weight, const T* bias, T* dx);
 
-// Winograd, asked for, is kGemm here.
+// The gradients with respect to weight and bias. dbias may be null; beside dweight it often costs
+// nothing.
 template <typename T>
 void conv2d_backward_weights(const Conv2dProblem& problem, Algorithm algorithm, const T* dy,
-                             const T* x, T* dweight);
+                             const T* x, T* dweight, T* dbias);
 
 // dx = dy, but 0 where y is, for y the output of ReLU; dx may be dy.
 template <typename T>

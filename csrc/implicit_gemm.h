@@ -22,7 +22,13 @@ template <typename T>
 void gemm_backward_data(const Conv2dProblem& problem, const T* dy, const T* weight, const T* bias,
                         T* dx);
 
+// With dbias, which may be null, one more column of B is 1 for every pixel.
 template <typename T>
-void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight);
+void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight,
+                           T* dbias);
+
+// Whether that column costs nothing: the last panel of B is not full.
+template <typename T>
+bool gemm_has_room_for_bias(const Conv2dProblem& problem);
 
 }  // namespace convolt

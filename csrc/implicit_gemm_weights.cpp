@@ -16,6 +16,7 @@ namespace {
 // so do the bits of the result.
 struct WeightsPlan {
   int64_t m, n;
+  bool with_bias;       // the last column of the n sees 1 for every pixel: its sums are dbias
   ColumnBlocks chunks;  // of pixels
   int64_t rows_per_tile, row_tiles;
   int64_t columns_per_tile, column_tiles;
@@ -26,13 +27,14 @@ struct WeightsPlan {
 
 template <typename T>
 WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
-                         const Im2colView& view) {
+                         const Im2colView& view, bool with_bias) {
   // Enough tasks for many threads, few enough that the partial sums stay small.
   constexpr int64_t kTasks = 16;
   constexpr int64_t kLeastChunks = 4;  // so that adding the partial sums costs little
   constexpr int64_t kBlocksOfA = 4;    // B is packed anew for each tile of rows: make them tall
   WeightsPlan plan = {p.group_out_channels(),
-                      view.rows(),
+                      view.rows() + (with_bias ? 1 : 0),
+                      with_bias,
                       ColumnBlocks(view.grid(), kernels.kc, 8),
                       0,
                       0,
@@ -166,8 +168,10 @@ class WeightsWorker {
     for (int64_t j = 0; j < columns; j += kernels_.nr) {
       const int64_t count = std::min(kernels_.nr, columns - j);
       if (count < kernels_.nr) clear_panel(packed_b_ + j * pixels, pixels);
-      pixels_.pack(kernels_, x, column + j, column + j + count, padded_, rows_,
+      const int64_t taps = std::min(count, view_.rows() - column - j);
+      pixels_.pack(kernels_, x, column + j, column + j + taps, padded_, rows_,
                    {0, row_pitch_, 0, pixels_.panel_count()});
+      if (taps < count) std::fill_n(rows_ + taps * row_pitch_, pixels, T{1});
       kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
                                kernels_.nr, 0);
     }
@@ -188,17 +192,17 @@ class WeightsWorker {
   int64_t* first_run_;
 };
 
-// dweight = the partial sums of all splits, added in their order.
+// product = the partial sums of all splits, added in their order.
 template <typename T>
-void add_partial_sums(const T* partial, int64_t splits, int64_t elements, T* dweight) {
+void add_partial_sums(const T* partial, int64_t splits, int64_t elements, T* product) {
   constexpr int64_t kSlice = 4096;
   const double work = static_cast<double>(splits) * static_cast<double>(elements);
   parallel_for(ceil_div(elements, kSlice), threads_for(work), [&](int64_t task, int) {
     const int64_t begin = task * kSlice;
     const int64_t end = std::min(elements, begin + kSlice);
-    std::copy(partial + begin, partial + end, dweight + begin);
+    std::copy(partial + begin, partial + end, product + begin);
     for (int64_t s = 1; s < splits; ++s) {
-      for (int64_t i = begin; i < end; ++i) dweight[i] += partial[s * elements + i];
+      for (int64_t i = begin; i < end; ++i) product[i] += partial[s * elements + i];
     }
   });
 }
@@ -232,14 +236,30 @@ void transpose_groups(const KernelTable<T>& kernels, const Conv2dProblem& p, con
   }
 }
 
+// Rows of a product with dbias in their last column.
+template <typename T>
+void split_off_bias(const T* product, int64_t rows, int64_t taps, T* dweight, T* dbias) {
+  for (int64_t row = 0; row < rows; ++row, product += taps + 1) {
+    std::copy(product, product + taps, dweight + row * taps);
+    dbias[row] = product[taps];
+  }
+}
+
 }  // namespace
 
 template <typename T>
-void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight) {
-  const int64_t elements = problem.out_channels * problem.group_in_channels() * problem.taps();
-  if (elements == 0) return;
+bool gemm_has_room_for_bias(const Conv2dProblem& p) {
+  const Im2colView view = forward_view(p);
+  return p.batch > 0 && p.out_channels > 0 && !view.is_plain() && view.rows() % selected_kernels<T>().nr != 0;
+}
+
+template <typename T>
+void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight,
+                           T* dbias) {
+  const int64_t weights = problem.out_channels * problem.group_in_channels() * problem.taps();
+  if (weights == 0) return;
   if (problem.batch == 0) {
-    std::fill(dweight, dweight + elements, T{0});
+    std::fill(dweight, dweight + weights, T{0});
     return;
   }
   const KernelTable<T>& kernels = selected_kernels<T>();
@@ -248,19 +268,21 @@ void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x
   if (exchange) std::swap(dy, x);
 
   const Im2colView view = forward_view(p);
-  const WeightsPlan plan = plan_weights(kernels, p, view);
+  const WeightsPlan plan = plan_weights(kernels, p, view, dbias != nullptr);
+  const int64_t elements = p.groups * plan.m * plan.n;
   const int threads =
       threads_for(2.0 * static_cast<double>(elements) * static_cast<double>(view.columns()));
 
+  const bool in_place = !exchange && dbias == nullptr;
   Slicer size;
-  size.take<T>(exchange ? elements : 0);
+  size.take<T>(in_place ? 0 : elements);
   const std::size_t before_partial = size.used();
   size.take<T>(plan.splits > 1 ? plan.splits * elements : 0);
   const std::size_t shared = size.used();
   WeightsWorker<T>(kernels, view, plan, size);
   const std::size_t per_thread = size.used() - shared;
   const Scratch scratch(shared + per_thread * static_cast<std::size_t>(threads));
-  T* const product = exchange ? reinterpret_cast<T*>(scratch.data()) : dweight;
+  T* const product = in_place ? dweight : reinterpret_cast<T*>(scratch.data());
   T* const partial =
       plan.splits > 1 ? reinterpret_cast<T*>(scratch.data() + before_partial) : product;
 
@@ -278,9 +300,14 @@ void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x
   });
   if (plan.splits > 1) add_partial_sums(partial, plan.splits, elements, product);
   if (exchange) transpose_groups(kernels, problem, product, dweight);
+  if (dbias != nullptr) split_off_bias(product, p.out_channels, view.rows(), dweight, dbias);
 }
 
-template void gemm_backward_weights(const Conv2dProblem&, const float*, const float*, float*);
-template void gemm_backward_weights(const Conv2dProblem&, const double*, const double*, double*);
+template bool gemm_has_room_for_bias<float>(const Conv2dProblem&);
+template bool gemm_has_room_for_bias<double>(const Conv2dProblem&);
+template void gemm_backward_weights(const Conv2dProblem&, const float*, const float*, float*,
+                                    float*);
+template void gemm_backward_weights(const Conv2dProblem&, const double*, const double*, double*,
+                                    double*);
 
 }  // namespace convolt

@@ -113,11 +113,13 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
     const py::object dx = gradient<T>(function, needs[0], axes(p.input_shape()), [&](T* data) {
       conv2d_backward_data(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), data);
     });
-    const py::object dweight = gradient<T>(function, needs[1], axes(weight_shape), [&](T* data) {
-      conv2d_backward_weights(p, chosen, dy_data, x_data, data);
-    });
+    T* dbias_data = nullptr;
     const py::object dbias = gradient<T>(function, needs[2], {p.out_channels}, [&](T* data) {
-      conv2d_backward_bias(p.output_shape(), dy_data, data);
+      dbias_data = data;
+      if (!needs[1]) conv2d_backward_bias(p.output_shape(), dy_data, data);
+    });
+    const py::object dweight = gradient<T>(function, needs[1], axes(weight_shape), [&](T* data) {
+      conv2d_backward_weights(p, chosen, dy_data, x_data, data, dbias_data);
     });
     return py::make_tuple(dx, dweight, dbias);
   });
@@ -190,7 +192,7 @@ py::tuple py_conv_transpose2d_backward(const py::array& dy, const py::array& x,
       conv2d_forward(p, chosen, dy_data, weight_data, static_cast<const T*>(nullptr), false, data);
     });
     const py::object dweight = gradient<T>(function, needs[1], axes(weight_shape), [&](T* data) {
-      conv2d_backward_weights(p, chosen, x_data, dy_data, data);
+      conv2d_backward_weights<T>(p, chosen, x_data, dy_data, data, nullptr);
     });
     const py::object dbias = gradient<T>(function, needs[2], {p.in_channels}, [&](T* data) {
       conv2d_backward_bias(p.input_shape(), dy_data, data);

@@ -141,7 +141,7 @@ void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard,
   for (const Algorithm algorithm : algorithms_for(p)) {
     const T y_tolerance = tolerance<T>(p, Pass::kForward, algorithm);
     const T dx_tolerance = tolerance<T>(p, Pass::kBackwardData, algorithm);
-    for (Guarded<T>* const array : {&y, &dx, &dweight}) {
+    for (Guarded<T>* const array : {&y, &dx, &dweight, &dbias}) {
       std::fill(array->begin(), array->end(), kNan<T>);
     }
     conv2d_forward(p, algorithm, x.data(), weight.data(), bias.data(), true, y.data());
@@ -151,9 +151,12 @@ void check_conv(const Conv2dProblem& p, const Shape4& weight_shape, Guard guard,
     report.expect_close(y.data(), expected_y, y_tolerance, "y of a prepared weight");
     conv2d_backward_data(p, algorithm, dy.data(), weight.data(), x_bias.data(), dx.data());
     report.expect_close(dx.data(), expected_dx, dx_tolerance, "dx");
-    conv2d_backward_weights(p, algorithm, dy.data(), x.data(), dweight.data());
     const T dweight_tolerance = tolerance<T>(p, Pass::kBackwardWeights, algorithm);
-    report.expect_close(dweight.data(), expected_dweight, dweight_tolerance, "dweight");
+    for (T* const with_bias : {static_cast<T*>(nullptr), dbias.data()}) {
+      conv2d_backward_weights(p, algorithm, dy.data(), x.data(), dweight.data(), with_bias);
+      report.expect_close(dweight.data(), expected_dweight, dweight_tolerance, "dweight");
+    }
+    report.expect_equal(dbias.data(), expected_dbias, "dbias beside dweight");
   }
   conv2d_backward_bias(y_shape, dy.data(), dbias.data());
   report.expect_equal(dbias.data(), expected_dbias, "dbias");

@@ -49,6 +49,28 @@ py::array before_relu(const std::string& function, const py::array& dy, const py
   return dx;
 }
 
+// The same for arrays of any shape. None unless they can be taken as they are.
+py::object py_relu_backward(py::handle dy, py::handle y, bool in_place) {
+  if (!is_operand(dy) || !is_operand_like(y, dy)) return py::none();
+  py::array gradient = as_array(dy);
+  const py::array output = as_array(y);
+  const std::vector<int64_t> shape(gradient.shape(), gradient.shape() + gradient.ndim());
+  const bool is_same =
+      output.ndim() == gradient.ndim() && std::equal(shape.begin(), shape.end(), output.shape());
+  if (!is_same || (in_place && (!gradient.writeable() || !are_apart(gradient, output)))) {
+    return py::none();
+  }
+  return with_element_type("relu_backward", "dy", gradient, [&](auto type) {
+    using T = decltype(type);
+    py::array dx = in_place ? gradient : make_output<T>("relu_backward", std::nullopt, shape);
+    const T* const dy_data = input_data<T>("relu_backward", "dy", gradient);
+    const T* const y_data = input_data<T>("relu_backward", "y", output);
+    T* const dx_data = output_data<T>(dx);
+    without_gil([&] { relu_backward(dy_data, y_data, gradient.size(), dx_data); });
+    return py::object(std::move(dx));
+  });
+}
+
 py::array py_conv2d_forward(const py::array& x, const py::array& weight, const OptionalArray& bias,
                             const Pair& stride, const Quad& padding, const Pair& dilation,
                             int64_t groups, bool relu, const OptionalName& algorithm,
@@ -284,6 +306,7 @@ py::object py_prepare_conv2d(const py::array& weight, const OptionalArray& bias,
 void register_conv(py::module_& m) {
   register_prepared<float>("PreparedConv2dFloat32");
   register_prepared<double>("PreparedConv2dFloat64");
+  m.def("relu_backward", &py_relu_backward, py::arg("dy"), py::arg("y"), py::arg("in_place"));
   m.def("prepare_conv2d", &py_prepare_conv2d, py::arg("weight"), py::arg("bias"), py::arg("stride"),
         py::arg("dilation"), py::arg("groups"), py::arg("relu"), py::arg("algorithm"));
   m.def("conv2d_forward", &py_conv2d_forward, py::arg("x"), py::arg("weight"), py::arg("bias"),

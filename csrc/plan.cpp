@@ -9,7 +9,7 @@
 namespace convolt {
 namespace {
 
-// Whether the row kernels beat the GEMM, as measured with 2 to 32 channels in a group on AVX2 and
+// Whether the row kernels beat the GEMM, as measured with 1 to 32 channels in a group on AVX2 and
 // AVX-512, in float32 and float64. The GEMM packs each pixel once for every tap, which a few
 // outputs do not pay for; the row kernels keep all channels of a group in cache, and sums in
 // registers.
@@ -30,6 +30,7 @@ bool suits_rows(const Conv2dProblem& p, Pass pass) {
   // Rows of few columns leave lanes idle, which counts where several channels are added.
   const int64_t narrow = of_weights ? 12 : 8;
   const int64_t columns = transposed ? p.in_w : p.out_w;
+  if (channels == 1 && columns >= narrow) return outputs <= (of_weights ? 12 : 16);
   return outputs <= (columns < narrow && channels > 1 ? 4 : 8) && pairs <= 320;
 }
 

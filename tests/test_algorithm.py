@@ -106,9 +106,7 @@ def test_the_small_tile_leaves_dweight_to_gemm(call: Callable[..., Any]) -> None
     results = {name: bits(call(X, WEIGHT, algorithm=name))[1:] for name in NAMES}
     assert results["winograd_2x2"] == results["gemm"]
     assert results["winograd"] == results["winograd_4x4"]
-    dweight = {results[name][0] for name in ("auto", "gemm", "winograd")}
-    dbias = {result[1] for result in results.values()}
-    assert (len(dweight), len(dbias)) == (3, 1)
+    assert len({results[name][0] for name in ("auto", "gemm", "winograd")}) == 3
 
 
 @pytest.mark.parametrize("name", NAMES)

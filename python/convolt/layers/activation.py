@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from convolt.layers.base import Array, Layer
+from convolt.layers.base import Array, ShapeKeepingLayer
 
 
-class ReLU(Layer):
+class ReLU(ShapeKeepingLayer):
     """Rectified linear unit, max(x, 0); its gradient at 0 is 0.
 
     Parameters

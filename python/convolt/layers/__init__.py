@@ -22,20 +22,25 @@ Examples
 """
 
 from convolt.layers.activation import ReLU
-from convolt.layers.base import Flatten, Layer, Sequential
+from convolt.layers.base import Layer
+from convolt.layers.containers import Parallel, Sequential
+from convolt.layers.convolution import Conv2d, ConvTranspose2d
+from convolt.layers.linear import Linear
 from convolt.layers.loss import SoftmaxCrossEntropy
 from convolt.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, MinPool2d
-from convolt.layers.weighted import Conv2d, Linear
+from convolt.layers.shapes import Flatten
 
 __all__ = [
     "AvgPool2d",
     "Conv2d",
+    "ConvTranspose2d",
     "Flatten",
     "GlobalAvgPool2d",
     "Layer",
     "Linear",
     "MaxPool2d",
     "MinPool2d",
+    "Parallel",
     "ReLU",
     "Sequential",
     "SoftmaxCrossEntropy",

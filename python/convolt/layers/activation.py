@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from convolt._openmp import _core
-from convolt.layers.base import Array, Layer
+from convolt.layers.base import Array, ShapeKeepingLayer
 
 
-class ReLU(Layer):
+class ReLU(ShapeKeepingLayer):
     """Rectified linear unit, max(x, 0); its gradient at 0 is 0.
 
     Parameters

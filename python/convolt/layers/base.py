@@ -1,20 +1,40 @@
-"""What a layer is, and layers without operators."""
+"""What a layer is."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
+from convolt.layers.state import generator_state, load_arrays, load_generators
+
 Array = NDArray[Any]
+Shape = tuple[int, ...]
+"""The shape of one input or output, without the batch: (C, H, W) or (features,)."""
+
+_Self = TypeVar("_Self", bound="Layer")
+_Value = TypeVar("_Value")
 
 
 class Layer:
-    """What all layers have in common: no parameters, and nothing to go backward from."""
+    """What all layers have in common; a model is a layer too.
 
+    A layer of other layers says which they are in `children` and what input each gets in
+    `child_inputs`, and has from here all that concerns them together. Their arrays are named after
+    the path to them: "2.1.bias" is the bias of child "1" of child "2".
+
+    Attributes
+    ----------
+    training : bool
+        Whether to behave as in training, as all layers do at first; see `train` and `eval`.
+    """
+
+    training: bool = True
     _saved: Any = None
+    _prepared: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle has: of a backend, which is a module, the name."""
@@ -32,6 +52,8 @@ class Layer:
     def __call__(self, x: Array) -> Array:
         """Return ``forward(x)``."""
         return self.forward(x)
+
+    # --- the two passes ---------------------------------------------------------------------------
 
     def forward(self, x: Array) -> Array:
         """Return the output for the input `x`, and keep what `backward` will need."""
@@ -52,23 +74,11 @@ class Layer:
     def prepare(self) -> None:
         """Pack the parameters for many forward passes without training in between.
 
-        Until the next backward pass the layer then uses the parameters as they are now: after a
-        change of them by hand, `prepare` has to be called again.
+        Until the next backward pass, or `load_state_dict`, the layer then uses the parameters as
+        they are now: after a change of them by hand, `prepare` has to be called again.
         """
-
-    def parameters(self) -> dict[str, Array]:
-        """Return the trainable arrays by name: the arrays themselves, to be updated in place."""
-        return {}
-
-    def gradients(self) -> dict[str, Array]:
-        """Return the gradients of the latest `backward` under the names of `parameters`.
-
-        Raises
-        ------
-        RuntimeError
-            If the layer has parameters and `backward` was not called before.
-        """
-        return {}
+        for child in self.children().values():
+            child.prepare()
 
     def _from_forward(self) -> Any:
         if self._saved is None:
@@ -78,69 +88,145 @@ class Layer:
         saved, self._saved = self._saved, None
         return saved
 
+    # --- layers of layers -------------------------------------------------------------------------
 
-class Sequential(Layer):
-    """Layers applied one after the other.
+    def children(self) -> dict[str, Layer]:
+        """Return the layers that this one is made of, by name; none by default."""
+        return {}
 
-    Parameters
-    ----------
-    *layers
-        In the order of the forward pass. The parameters of layer ``i`` are named ``"i.weight"`` and
-        ``"i.bias"``.
-    """
+    def train(self: _Self, mode: bool = True) -> _Self:
+        """Behave as in training, or with ``mode=False`` as in use; return the layer itself."""
+        self.training = mode
+        for child in self.children().values():
+            child.train(mode)
+        return self
 
-    def __init__(self, *layers: Layer) -> None:
-        self.layers = layers
+    def eval(self: _Self) -> _Self:
+        """Behave as in use, not as in training; return the layer itself."""
+        return self.train(False)
 
-    def forward(self, x: Array) -> Array:
-        """Return the output of the last layer."""
-        for layer in self.layers:
-            x = layer.forward(x)
-        return x
+    def _of_children(self, what: Callable[[Layer], Mapping[str, _Value]]) -> dict[str, _Value]:
+        return {
+            f"{name}.{key}": value
+            for name, child in self.children().items()
+            for key, value in what(child).items()
+        }
 
-    def backward(self, dy: Array) -> Array | None:
-        """Return the gradient of the input, None if the first layer does not compute it."""
-        gradient: Array | None = dy
-        for layer in reversed(self.layers):
-            if gradient is None:
-                raise RuntimeError(
-                    "Sequential.backward: needs_dx=False is for the first layer only, "
-                    f"got it behind a {type(layer).__name__}"
-                )
-            gradient = layer.backward(gradient)
-        return gradient
+    # --- shapes -----------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """Prepare all layers."""
-        for layer in self.layers:
-            layer.prepare()
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return the shape of the output, both without the batch: (C, H, W) or (features,).
+
+        Raises
+        ------
+        ValueError
+            If the layer does not take such an input; it names the layer and the reason.
+        """
+        raise NotImplementedError
+
+    def child_inputs(self, input_shape: Shape) -> dict[str, Shape]:
+        """Return the input shape of each of the `children`, given that of the layer itself."""
+        return {}
+
+    def build(self, input_shape: Shape) -> Shape:
+        """Create the parameters that depend on the input, and return the `output_shape`.
+
+        These are the weights of a ``Linear(None, ...)``. The first forward pass does the same.
+
+        Raises
+        ------
+        ValueError
+            As `output_shape`, and then nothing has been created.
+        """
+        output = self.output_shape(input_shape)
+        inputs = self.child_inputs(input_shape)
+        for name, child in self.children().items():
+            child.build(inputs[name])
+        return output
+
+    def flops(self, input_shape: Shape) -> int:
+        """Return the arithmetic of a forward pass: two for each multiplication with a weight.
+
+        Convolutions and linear layers have it, all others count 0. It is for a single image, given
+        its shape.
+        """
+        inputs = self.child_inputs(input_shape)
+        return sum(child.flops(inputs[name]) for name, child in self.children().items())
+
+    # --- state ------------------------------------------------------------------------------------
 
     def parameters(self) -> dict[str, Array]:
-        """Return the parameters of all layers."""
-        return {
-            f"{i}.{name}": array
-            for i, layer in enumerate(self.layers)
-            for name, array in layer.parameters().items()
-        }
+        """Return the trainable arrays by name: the arrays themselves, to be updated in place.
+
+        Raises
+        ------
+        RuntimeError
+            If there are none yet because the layer has to be built, see `build`.
+        """
+        return self._of_children(lambda child: child.parameters())
 
     def gradients(self) -> dict[str, Array]:
-        """Return the gradients of all layers."""
-        return {
-            f"{i}.{name}": array
-            for i, layer in enumerate(self.layers)
-            for name, array in layer.gradients().items()
-        }
+        """Return the gradients of the latest `backward` under the names of `parameters`.
+
+        Raises
+        ------
+        RuntimeError
+            If the layer has parameters and `backward` was not called before.
+        """
+        return self._of_children(lambda child: child.gradients())
+
+    def buffers(self) -> dict[str, Array]:
+        """Return by name the arrays that forward passes change and no optimizer does."""
+        return self._of_children(lambda child: child.buffers())
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers by name."""
+        return {name: array.copy() for name, array in self._state().items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy into the parameters and buffers what `state_dict` of such a layer returned.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or an array has another shape.
+        TypeError
+            If an array has another dtype. After an error nothing has changed.
+        """
+        load_arrays(self._state(), state)
+        self._forget_preparation()
+
+    def random_state(self) -> dict[str, dict[str, Any]]:
+        """Return the state of each random generator by name, as values that JSON can hold."""
+        generators = self._generators()
+        return {name: generator_state(generator) for name, generator in generators.items()}
+
+    def load_random_state(self, state: Mapping[str, Mapping[str, Any]]) -> None:
+        """Set the random generators to what `random_state` of such a layer returned.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, or a generator is of another kind. After an error
+            nothing has changed.
+        """
+        load_generators(self._generators(), state)
+
+    def _state(self) -> dict[str, Array]:
+        return {**self.parameters(), **self.buffers()}
+
+    def _generators(self) -> dict[str, np.random.Generator]:
+        return self._of_children(lambda child: child._generators())
+
+    def _forget_preparation(self) -> None:
+        self._prepared = None
+        for child in self.children().values():
+            child._forget_preparation()
 
 
-class Flatten(Layer):
-    """Make one row of each image: (N, C, H, W) to (N, C*H*W)."""
+class ShapeKeepingLayer(Layer):
+    """A layer whose output has the shape of its input, whichever that is."""
 
-    def forward(self, x: Array) -> Array:
-        """Return `x` as (N, the product of the other dimensions), a view where that is possible."""
-        self._saved = x.shape
-        return x.reshape(len(x), math.prod(x.shape[1:]))
-
-    def backward(self, dy: Array) -> Array:
-        """Return `dy` in the shape of the input."""
-        dx: Array = dy.reshape(self._from_forward())
-        return dx
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return `input_shape`."""
+        return input_shape

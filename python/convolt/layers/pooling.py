@@ -5,8 +5,10 @@ from __future__ import annotations
 from types import ModuleType
 
 from convolt import functional
-from convolt._padding import Padding, Pair
-from convolt.layers.base import Array, Layer
+from convolt._arguments import resolve_pool
+from convolt._padding import Padding, Pair, pair
+from convolt.layers.base import Array, Layer, Shape
+from convolt.layers.shapes import image_size
 
 
 class MaxPool2d(Layer):
@@ -31,7 +33,9 @@ class MaxPool2d(Layer):
         backend: ModuleType = functional,
     ) -> None:
         self.backend = backend
-        self._window = (kernel_size, stride, padding, dilation, ceil_mode)
+        kernel, steps = _kernel_and_stride(kernel_size, stride, type(self).__name__)
+        dilations = pair(dilation, "dilation", type(self).__name__)
+        self._window = (kernel, steps, padding, dilations, ceil_mode)
 
     def forward(self, x: Array) -> Array:
         """Return the maxima, and keep where they were."""
@@ -45,6 +49,12 @@ class MaxPool2d(Layer):
         winners, shape = self._from_forward()
         dx: Array = self.backend.max_pool2d_winners_backward(dy, winners, shape, *self._window)
         return dx
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return (C, OH, OW)."""
+        layer = type(self).__name__
+        _, output = resolve_pool(image_size(input_shape, layer), *self._window, layer)
+        return (input_shape[0], *output)
 
 
 class MinPool2d(MaxPool2d):
@@ -87,9 +97,10 @@ class AvgPool2d(Layer):
         backend: ModuleType = functional,
     ) -> None:
         self.backend = backend
+        kernel, steps = _kernel_and_stride(kernel_size, stride, "AvgPool2d")
         self._window = (
-            kernel_size,
-            stride,
+            kernel,
+            steps,
             padding,
             ceil_mode,
             count_include_pad,
@@ -106,6 +117,14 @@ class AvgPool2d(Layer):
         """Return each entry of `dy` spread evenly over its window."""
         dx: Array = self.backend.avg_pool2d_backward(dy, self._from_forward(), *self._window)
         return dx
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return (C, OH, OW)."""
+        layer, dilation = "AvgPool2d", (1, 1)
+        size = image_size(input_shape, layer)
+        kernel, stride, padding, ceil_mode = self._window[:4]
+        _, output = resolve_pool(size, kernel, stride, padding, dilation, ceil_mode, layer)
+        return (input_shape[0], *output)
 
 
 class GlobalAvgPool2d(Layer):
@@ -130,3 +149,15 @@ class GlobalAvgPool2d(Layer):
         """Return each entry of `dy` spread evenly over its channel."""
         dx: Array = self.backend.global_avg_pool2d_backward(dy, self._from_forward())
         return dx
+
+    def output_shape(self, input_shape: Shape) -> Shape:
+        """Return (C, 1, 1)."""
+        image_size(input_shape, "GlobalAvgPool2d")
+        return (input_shape[0], 1, 1)
+
+
+def _kernel_and_stride(
+    kernel_size: Pair, stride: Pair | None, layer: str
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    kernel = pair(kernel_size, "kernel_size", layer)
+    return kernel, kernel if stride is None else pair(stride, "stride", layer)

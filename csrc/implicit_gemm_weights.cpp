@@ -1,7 +1,7 @@
 // backward_weights: a product whose long side is the reduction, over all pixels of the batch. Both
-// operands lie with their pixels consecutive, so both are transposed while packing.
+// operands lie with their pixels consecutive: rows of A, which the micro-kernel can broadcast from
+// where they lie, or columns of B, which are transposed while packing.
 #include <algorithm>
-#include <utility>
 
 #include "gemm.h"
 #include "implicit_gemm.h"
@@ -14,9 +14,12 @@ namespace {
 // How the work is cut: dweight into tiles, and the reduction into `splits` runs of chunks whose
 // sums are added in order afterwards. All of it follows from the shape, never from the threads, and
 // so do the bits of the result.
+//
+// The rows of A are the outputs, dy, and the columns of B the taps, or the other way round; then
+// the product is the transpose of dweight. With a bias one more tap sees 1 for every pixel.
 struct WeightsPlan {
   int64_t m, n;
-  bool with_bias;       // the last column of the n sees 1 for every pixel: its sums are dbias
+  bool rows_are_taps;
   ColumnBlocks chunks;  // of pixels
   int64_t rows_per_tile, row_tiles;
   int64_t columns_per_tile, column_tiles;
@@ -25,16 +28,29 @@ struct WeightsPlan {
   int64_t tiles() const { return row_tiles * column_tiles; }
 };
 
+// Rows of A can stay as they are, so they had better be the larger operand. Of a 1x1 layer on every
+// pixel both are planes of pixels: 1.1 to 1.5 times as fast, unless the map is so small that rows
+// are packed too and that turning dweight takes its time. Taps of a window have been gathered and
+// need not be turned: up to 1.3 times as fast, unless dweight is as large as what they hold.
+template <typename T>
+bool has_taps_as_rows(const KernelTable<T>& kernels, const Conv2dProblem& p,
+                      const Im2colView& view) {
+  const int64_t outputs = p.group_out_channels();
+  const bool pays = view.is_plain() ? p.out_pixels() >= kernels.kc : view.columns() >= 8 * outputs;
+  return pays && outputs < view.rows();
+}
+
 template <typename T>
 WeightsPlan plan_weights(const KernelTable<T>& kernels, const Conv2dProblem& p,
-                         const Im2colView& view, bool with_bias) {
+                         const Im2colView& view, int64_t taps) {
   // Enough tasks for many threads, few enough that the partial sums stay small.
   constexpr int64_t kTasks = 16;
   constexpr int64_t kLeastChunks = 4;  // so that adding the partial sums costs little
   constexpr int64_t kBlocksOfA = 4;    // B is packed anew for each tile of rows: make them tall
-  WeightsPlan plan = {p.group_out_channels(),
-                      view.rows() + (with_bias ? 1 : 0),
-                      with_bias,
+  const bool rows_are_taps = has_taps_as_rows(kernels, p, view);
+  WeightsPlan plan = {rows_are_taps ? taps : p.group_out_channels(),
+                      rows_are_taps ? p.group_out_channels() : taps,
+                      rows_are_taps,
                       ColumnBlocks(view.grid(), kernels.kc, 8),
                       0,
                       0,
@@ -79,7 +95,7 @@ class WeightsWorker {
         pixels_(view, plan.chunks, plan.chunks.size, scratch) {
     const int64_t panels = plan.columns_per_tile / kernels.nr;
     padded_ = scratch.take<T>(ColumnBlock::padded_elements(view, plan.chunks, kernels.nr));
-    rows_ = scratch.take<T>(kernels.nr * row_pitch_);
+    rows_ = scratch.take<T>((plan.rows_are_taps ? plan.rows_per_tile : kernels.nr) * row_pitch_);
     packed_a_ = scratch.take<T>(plan.rows_per_tile * plan.chunks.size);
     packed_b_ = scratch.take<T>(plan.columns_per_tile * plan.chunks.size);
     panels_ = scratch.take<PanelOfB<T>>(panels);
@@ -88,9 +104,9 @@ class WeightsWorker {
     first_run_ = scratch.take<int64_t>(panels + 1);
   }
 
-  // dweight[row .. , column ..] of one tile, from one split of the pixels; x and dy of one group.
+  // product[row .. , column ..] of one tile, from one split of the pixels; x and dy of one group.
   void run(const Conv2dProblem& p, const T* dy, const T* x, int64_t split, int64_t row,
-           int64_t column, T* dweight) {
+           int64_t column, T* product) {
     const int64_t rows = std::min(plan_.rows_per_tile, plan_.m - row);
     const int64_t columns = std::min(plan_.columns_per_tile, plan_.n - column);
     const int64_t panels = ceil_div(columns, kernels_.nr);
@@ -99,42 +115,35 @@ class WeightsWorker {
     }
     for (int64_t i = 0; i <= panels; ++i) first_run_[i] = i;
 
-    const Planes<T> channels_of_dy = {dy, p.out_pixels(), p.out_channels * p.out_pixels()};
+    const Planes<T> outputs = {dy, p.out_pixels(), p.out_channels * p.out_pixels()};
+    const Planes<T> channels = {x, view_.channel_stride, view_.batch_stride};
     const int64_t begin = split * plan_.chunks_per_split;
     const int64_t end = std::min(begin + plan_.chunks_per_split, plan_.chunks.count);
     for (int64_t chunk = begin; chunk < end && !stop_requested(); ++chunk) {
       const int64_t pixels = plan_.chunks.columns(chunk);
-      pixels_.prepare(plan_.chunks.first(chunk), pixels);
+      const int64_t first = plan_.chunks.first(chunk);
+      pixels_.prepare(first, pixels);
       for (int64_t i = 0; i < panels; ++i) {
         panels_[i] = {packed_b_ + i * kernels_.nr * pixels, kernels_.nr};
       }
-      const int64_t first = plan_.chunks.first(chunk);
-      const bool in_place = pixels >= kLeastPixelsInPlace &&
-                            first / p.out_pixels() == (first + pixels - 1) / p.out_pixels() &&
-                            rows_in_reach(kernels_, p.out_pixels());
-      const T* a = packed_a_;
-      if (in_place) {
-        a = channels_of_dy.at(row, first, p.out_pixels());
+      GemmBlocks<T> blocks = {nullptr, 0, 0, false, 0, panels_, panels, pixels};
+      if (plan_.rows_are_taps) {
+        view_.is_plain() ? take_planes(channels, row, rows, first, blocks)
+                         : gather_taps(x, row, rows, blocks);
+        pack_planes(outputs, column, columns, first, pixels, kernels_.nr, packed_b_);
       } else {
-        pack_planes(channels_of_dy, row, rows, first, pixels, kernels_.mr, packed_a_);
+        take_planes(outputs, row, rows, first, blocks);
+        if (view_.is_plain()) {
+          pack_planes(channels, column, columns, first, pixels, kernels_.nr, packed_b_);
+        } else {
+          pack_columns(x, column, columns, pixels);
+        }
       }
-      if (view_.is_plain()) {
-        pack_planes({x, view_.channel_stride, view_.batch_stride}, column, columns, first, pixels,
-                    kernels_.nr, packed_b_);
-      } else {
-        pack_columns(x, column, columns, pixels);
-      }
+      const T* const a = blocks.a;
       for (int64_t r = 0; r < rows; r += kernels_.mc) {
-        const int64_t row_step = in_place ? p.out_pixels() : pixels;
-        const GemmBlocks<T> blocks = {a + r * row_step,
-                                      in_place ? p.out_pixels() : kernels_.mr,
-                                      row_step,
-                                      in_place,
-                                      std::min(kernels_.mc, rows - r),
-                                      panels_,
-                                      panels,
-                                      pixels};
-        const TileTarget<T> target = {dweight + (row + r) * plan_.n + column, plan_.n, 1,
+        blocks.a = a + r * blocks.row_step;
+        blocks.rows = std::min(kernels_.mc, rows - r);
+        const TileTarget<T> target = {product + (row + r) * plan_.n + column, plan_.n, 1,
                                       store_runs_, first_run_};
         macro_kernel(kernels_, blocks, target, Epilogue<T>{nullptr, chunk > begin, false}, tile_);
       }
@@ -142,6 +151,32 @@ class WeightsWorker {
   }
 
  private:
+  // Rows of A from planes, where they lie or packed.
+  void take_planes(const Planes<T>& planes, int64_t row, int64_t rows, int64_t first,
+                   GemmBlocks<T>& blocks) {
+    const int64_t plane_pixels = view_.grid_h * view_.grid_w;
+    blocks.of_rows = blocks.kc >= kLeastPixelsInPlace &&
+                     first / plane_pixels == (first + blocks.kc - 1) / plane_pixels &&
+                     rows_in_reach(kernels_, planes.pitch);
+    if (blocks.of_rows) {
+      blocks.a = planes.at(row, first, plane_pixels);
+      blocks.lda = blocks.row_step = planes.pitch;
+      return;
+    }
+    pack_planes(planes, row, rows, first, blocks.kc, kernels_.mr, packed_a_);
+    blocks.a = packed_a_;
+    blocks.lda = kernels_.mr;
+    blocks.row_step = blocks.kc;
+  }
+
+  // Rows of A from taps, the 1 of the bias behind them.
+  void gather_taps(const T* x, int64_t row, int64_t rows, GemmBlocks<T>& blocks) {
+    gather_rows(x, row, rows, blocks.kc);
+    blocks.of_rows = true;
+    blocks.a = rows_;
+    blocks.lda = blocks.row_step = row_pitch_;
+  }
+
   // Panels of `width` planes: packed[panel][pixel][plane].
   void pack_planes(const Planes<T>& planes, int64_t plane, int64_t count, int64_t first,
                    int64_t pixels, int64_t width, T* packed) {
@@ -168,13 +203,17 @@ class WeightsWorker {
     for (int64_t j = 0; j < columns; j += kernels_.nr) {
       const int64_t count = std::min(kernels_.nr, columns - j);
       if (count < kernels_.nr) clear_panel(packed_b_ + j * pixels, pixels);
-      const int64_t taps = std::min(count, view_.rows() - column - j);
-      pixels_.pack(kernels_, x, column + j, column + j + taps, padded_, rows_,
-                   {0, row_pitch_, 0, pixels_.panel_count()});
-      if (taps < count) std::fill_n(rows_ + taps * row_pitch_, pixels, T{1});
+      gather_rows(x, column + j, count, pixels);
       kernels_.interleave_rows(rows_, row_pitch_, count, pixels, packed_b_ + j * pixels,
                                kernels_.nr, 0);
     }
+  }
+
+  void gather_rows(const T* x, int64_t tap, int64_t count, int64_t pixels) {
+    const int64_t taps = std::min(count, view_.rows() - tap);
+    pixels_.pack(kernels_, x, tap, tap + taps, padded_, rows_,
+                 {0, row_pitch_, 0, pixels_.panel_count()});
+    if (taps < count) std::fill_n(rows_ + taps * row_pitch_, pixels, T{1});  // of the bias
   }
 
   const KernelTable<T>& kernels_;
@@ -207,41 +246,23 @@ void add_partial_sums(const T* partial, int64_t splits, int64_t elements, T* pro
   });
 }
 
-// Of a 1x1 layer on every pixel both operands are planes of pixels: rows of A, broadcast from where
-// they lie, or columns of B, which are packed. Better the fewer are packed: 1.1 to 1.5 times as
-// fast, unless the map is so small that rows are packed too and that turning dweight takes its
-// time.
+// dweight, and dbias unless it is null, of each group from a product that has them all.
 template <typename T>
-bool exchanges_operands(const KernelTable<T>& kernels, const Conv2dProblem& p) {
-  return forward_view(p).is_plain() && p.out_pixels() >= kernels.kc &&
-         p.group_out_channels() < p.group_in_channels();
-}
-
-// The layer whose x is our dy, and the other way round: its dweight is the transpose of ours.
-Conv2dProblem exchanged(const Conv2dProblem& p) {
-  Conv2dProblem q = p;
-  q.in_channels = p.out_channels;
-  q.out_channels = p.in_channels;
-  return q;
-}
-
-// dweight of each group from its transpose.
-template <typename T>
-void transpose_groups(const KernelTable<T>& kernels, const Conv2dProblem& p, const T* product,
-                      T* dweight) {
-  const int64_t rows = p.group_in_channels(), columns = p.group_out_channels();
-  for (int64_t group = 0; group < p.groups; ++group) {
-    const int64_t offset = group * rows * columns;
-    kernels.interleave_rows(product + offset, columns, rows, columns, dweight + offset, rows, 0);
-  }
-}
-
-// Rows of a product with dbias in their last column.
-template <typename T>
-void split_off_bias(const T* product, int64_t rows, int64_t taps, T* dweight, T* dbias) {
-  for (int64_t row = 0; row < rows; ++row, product += taps + 1) {
-    std::copy(product, product + taps, dweight + row * taps);
-    dbias[row] = product[taps];
+void split_product(const KernelTable<T>& kernels, const Conv2dProblem& p, const WeightsPlan& plan,
+                   const T* product, T* dweight, T* dbias) {
+  const int64_t outputs = p.group_out_channels();
+  const int64_t taps = p.group_in_channels() * p.taps();
+  for (int64_t group = 0; group < p.groups; ++group, product += plan.m * plan.n) {
+    T* const weights = dweight + group * outputs * taps;
+    if (plan.rows_are_taps) {
+      kernels.interleave_rows(product, outputs, taps, outputs, weights, taps, 0);
+      if (dbias != nullptr) std::copy_n(product + taps * outputs, outputs, dbias + group * outputs);
+      continue;
+    }
+    for (int64_t row = 0; row < outputs; ++row) {
+      std::copy_n(product + row * plan.n, taps, weights + row * taps);
+      if (dbias != nullptr) dbias[group * outputs + row] = product[row * plan.n + taps];
+    }
   }
 }
 
@@ -249,40 +270,37 @@ void split_off_bias(const T* product, int64_t rows, int64_t taps, T* dweight, T*
 
 template <typename T>
 bool gemm_has_room_for_bias(const Conv2dProblem& p) {
+  const KernelTable<T>& kernels = selected_kernels<T>();
   const Im2colView view = forward_view(p);
-  return p.batch > 0 && p.out_channels > 0 && !view.is_plain() && view.rows() % selected_kernels<T>().nr != 0;
+  const int64_t tile = has_taps_as_rows(kernels, p, view) ? kernels.mr : kernels.nr;
+  return p.batch > 0 && p.out_channels > 0 && !view.is_plain() && view.rows() % tile != 0;
 }
 
 template <typename T>
-void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight,
-                           T* dbias) {
-  const int64_t weights = problem.out_channels * problem.group_in_channels() * problem.taps();
+void gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight, T* dbias) {
+  const int64_t weights = p.out_channels * p.group_in_channels() * p.taps();
   if (weights == 0) return;
-  if (problem.batch == 0) {
+  if (p.batch == 0) {
     std::fill(dweight, dweight + weights, T{0});
     return;
   }
   const KernelTable<T>& kernels = selected_kernels<T>();
-  const bool exchange = exchanges_operands(kernels, problem);
-  const Conv2dProblem p = exchange ? exchanged(problem) : problem;
-  if (exchange) std::swap(dy, x);
-
   const Im2colView view = forward_view(p);
-  const WeightsPlan plan = plan_weights(kernels, p, view, dbias != nullptr);
+  const WeightsPlan plan = plan_weights(kernels, p, view, view.rows() + (dbias == nullptr ? 0 : 1));
+  const bool is_dweight = !plan.rows_are_taps && dbias == nullptr;
   const int64_t elements = p.groups * plan.m * plan.n;
   const int threads =
       threads_for(2.0 * static_cast<double>(elements) * static_cast<double>(view.columns()));
 
-  const bool in_place = !exchange && dbias == nullptr;
   Slicer size;
-  size.take<T>(in_place ? 0 : elements);
+  size.take<T>(is_dweight ? 0 : elements);
   const std::size_t before_partial = size.used();
   size.take<T>(plan.splits > 1 ? plan.splits * elements : 0);
   const std::size_t shared = size.used();
   WeightsWorker<T>(kernels, view, plan, size);
   const std::size_t per_thread = size.used() - shared;
   const Scratch scratch(shared + per_thread * static_cast<std::size_t>(threads));
-  T* const product = in_place ? dweight : reinterpret_cast<T*>(scratch.data());
+  T* const product = is_dweight ? dweight : reinterpret_cast<T*>(scratch.data());
   T* const partial =
       plan.splits > 1 ? reinterpret_cast<T*>(scratch.data() + before_partial) : product;
 
@@ -293,14 +311,13 @@ void gemm_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x
     const int64_t group = task / plan.tiles() / plan.splits;
     Slicer slice(scratch.data() + shared + per_thread * static_cast<std::size_t>(thread));
     WeightsWorker<T> worker(kernels, view, plan, slice);
-    worker.run(p, dy + group * plan.m * p.out_pixels(),
+    worker.run(p, dy + group * p.group_out_channels() * p.out_pixels(),
                x + group * p.group_in_channels() * p.in_pixels(), split,
                row_tile * plan.rows_per_tile, column_tile * plan.columns_per_tile,
                partial + split * elements + group * plan.m * plan.n);
   });
   if (plan.splits > 1) add_partial_sums(partial, plan.splits, elements, product);
-  if (exchange) transpose_groups(kernels, problem, product, dweight);
-  if (dbias != nullptr) split_off_bias(product, p.out_channels, view.rows(), dweight, dbias);
+  if (!is_dweight) split_product(kernels, p, plan, product, dweight, dbias);
 }
 
 template bool gemm_has_room_for_bias<float>(const Conv2dProblem&);

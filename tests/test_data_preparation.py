@@ -23,7 +23,7 @@ def numbered(train: int, test: int) -> Dataset:
     return Dataset(images[:train], numbers[:train] * 10, images[train:], numbers[train:] * 10)
 
 
-@pytest.mark.parametrize("validation", [3, 0.3, np.int64(3)])
+@pytest.mark.parametrize("validation", [3, 0.3, np.int64(3), np.float32(0.3)])
 def test_split_holds_out_the_last_images(validation):
     dataset = numbered(10, 4).split(validation)
     assert isinstance(dataset, Dataset)

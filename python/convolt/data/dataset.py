@@ -59,7 +59,8 @@ class Dataset(NamedTuple):
             If nothing were held out, or nothing left to train on.
         """
         images = len(self.train_images)
-        held_out = round(validation * images) if isinstance(validation, float) else validation
+        is_count = isinstance(validation, (int, np.integer))
+        held_out = int(validation) if is_count else round(validation * images)
         if not 0 < held_out < images:
             raise ValueError(
                 f"Dataset.split: validation must hold out from 1 to {images - 1} of "

@@ -17,15 +17,7 @@ import numpy as np
 
 from convolt import functional
 from convolt.data import Dataset, load_digits, load_mnist
-from convolt.layers import (
-    Conv2d,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sequential,
-    SoftmaxCrossEntropy,
-)
+from convolt.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from convolt.optim import Adam
 from convolt.training import fit
 from shapes import RESNET50, VGG19, Conv2dShape
@@ -128,7 +120,7 @@ def print_errors(dtype: Any, layers: list[tuple[str, Conv2dShape]], markdown: bo
 # --- training -----------------------------------------------------------------------------------
 
 
-class Net3x3:
+class Net3x3(Sequential):
     """SimpleConvNet with two 3x3 layers in the place of its convolution.
 
     Convolution - ReLU - convolution - ReLU - max pooling (2 by 2) - linear - ReLU - linear. The
@@ -147,29 +139,12 @@ class Net3x3:
         shared: dict[str, Any] = {"weight_init": "he", "rng": np.random.default_rng(seed)}
         convolution = {"activation": "relu", "algorithm": algorithm, "backend": backend, **shared}
         features = filters * (height // 2) * (width // 2)
-        self.network = Sequential(
+        super().__init__(
             Conv2d(channels, filters, 3, padding=1, needs_dx=False, **convolution),
             Conv2d(filters, filters, 3, padding=1, **convolution),
             *(MaxPool2d(2, backend=backend), Flatten()),
             *(Linear(features, 64, **shared), ReLU(), Linear(64, 10, **shared)),
         )
-        self.params = self.network.parameters()
-        self._loss = SoftmaxCrossEntropy()
-
-    def predict(self, x: Any, batch_size: int = 100) -> Any:
-        """Return the scores (N, 10)."""
-        starts = range(0, len(x), batch_size)
-        return np.concatenate([self.network(x[i : i + batch_size]) for i in starts])
-
-    def accuracy(self, x: Any, t: Any, batch_size: int = 100) -> float:
-        """Return the share of images whose highest score is that of their label."""
-        return float(np.mean(self.predict(x, batch_size).argmax(axis=1) == t))
-
-    def loss_and_gradient(self, x: Any, t: Any) -> tuple[float, dict[str, Any]]:
-        """Return the loss and the gradients of one batch."""
-        loss = self._loss(self.network(x), t)
-        self.network.backward(self._loss.backward())
-        return loss, self.network.gradients()
 
 
 def training_data() -> tuple[str, Dataset]:

@@ -109,6 +109,7 @@ def test_mnist_is_found_by_the_environment_variable(tmp_path, monkeypatch):
     folder = tmp_path / "fashion-mnist"
     folder.mkdir()
     write_mnist(folder, train=3)
+    monkeypatch.setenv("CONVOLT_CACHE", str(tmp_path / "none"))
     monkeypatch.setenv("CONVOLT_DATA", str(tmp_path))
     assert len(load_mnist(name="fashion-mnist").train_images) == 3
     with pytest.raises(FileNotFoundError, match=r"neither \S*mnist.train-images-idx3-ubyte "):

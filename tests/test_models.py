@@ -1,4 +1,4 @@
-"""SimpleConvNet: its gradient, its shapes, and the same results on either backend."""
+"""The networks of `convolt.models`: shapes, counts, gradients, either backend, learning."""
 
 from __future__ import annotations
 
@@ -9,135 +9,241 @@ import numpy as np
 import pytest
 
 from convolt import functional, reference
-from convolt.models import SimpleConvNet
-from gradcheck import numerical_gradient
+from convolt.data import load_digits
+from convolt.layers import Conv2d, MaxPool2d, ReLU, Sequential, SoftmaxCrossEntropy
+from convolt.models import AlexNet, FashionNet, LeNet5, MnistCNN, MnistInception
+from convolt.optim import SGD, Adam
 
-BACKENDS = pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
-LABELS = np.array([2, 0, 1])
-
-
-def tiny_net(**options) -> SimpleConvNet:
-    conv_param = {"filter_num": 2, "filter_size": 3, "pad": 1, "stride": 1}
-    defaults = {"hidden_size": 4, "output_size": 3, "weight_init_std": "he", "dtype": np.float64}
-    return SimpleConvNet((2, 6, 5), conv_param, **(defaults | {"seed": 0} | options))
-
-
-def images(dtype=np.float64) -> np.ndarray:
-    return np.random.default_rng(1).standard_normal((3, 2, 6, 5)).astype(dtype)
-
-
-@BACKENDS
-@pytest.mark.parametrize("t", [LABELS, np.eye(3)[LABELS]], ids=["labels", "one-hot"])
-def test_gradient_is_that_of_central_differences(backend, t):
-    net, x = tiny_net(backend=backend), images()
-    loss, gradients = net.loss_and_gradient(x, t)
-    assert loss == net.loss(x, t)
-    assert list(gradients) == ["W1", "b1", "W2", "b2", "W3", "b3"] == list(net.params)
-    for name, parameter in net.params.items():
-        expected = numerical_gradient(lambda: net.loss(x, t), parameter)
-        np.testing.assert_allclose(gradients[name], expected, rtol=1e-5, atol=1e-8, err_msg=name)
+SMALL = {
+    "mnist-cnn": MnistCNN,
+    "lenet5": LeNet5,
+    "lenet5-1998": lambda **options: LeNet5("1998", **options),
+    "inception": MnistInception,
+    "inception-linear": lambda **options: MnistInception(activation=None, **options),
+    "fashion-net": FashionNet,
+}
+PARAMETERS = {
+    "mnist-cnn": 8_490,
+    "lenet5": 61_706,
+    "lenet5-1998": 61_706,
+    "inception": 97_298,
+    "inception-linear": 97_298,
+    "fashion-net": 131_178,
+}
+EACH = pytest.mark.parametrize("name", SMALL)
 
 
+def size(model) -> int:
+    return sum(array.size for array in model.parameters().values())
+
+
+def digits(count: int, dtype=np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Return pictures of 28 x 28 pixels, with noise so that nearly no two pixels are equal."""
+    data = load_digits()
+    images = np.kron(data.train_images[:count], np.ones((1, 1, 3, 3)))
+    images = np.pad(images, ((0, 0), (0, 0), (2, 2), (2, 2)))
+    images += 0.1 * np.random.default_rng(0).standard_normal(images.shape)
+    return images.astype(dtype), data.train_labels[:count]
+
+
+def loss_and_gradients(model, x, labels) -> tuple[float, dict[str, np.ndarray]]:
+    criterion = SoftmaxCrossEntropy()
+    loss = criterion(model(x), labels)
+    model.backward(criterion.backward())
+    return loss, model.gradients()
+
+
+@EACH
+def test_shapes_and_parameters_are_those_of_the_docstring(name):
+    model = SMALL[name](seed=0)
+    assert model.input_shape == (1, 28, 28)
+    assert model.output_shape(model.input_shape) == (10,)
+    assert size(model) == PARAMETERS[name]
+    x, _ = digits(3)
+    y = model(x)
+    assert (y.shape, y.dtype) == ((3, 10), np.float32)
+    assert SMALL[name](num_classes=4, seed=0)(x).shape == (3, 4)
+
+
+@EACH
+def test_gradients_are_those_of_central_differences(name):
+    """Along random directions, one for each parameter."""
+    model, (x, labels) = SMALL[name](seed=0, dtype=np.float64), digits(4, np.float64)
+    criterion, rng, step = SoftmaxCrossEntropy(), np.random.default_rng(1), 1e-6
+    gradients = loss_and_gradients(model, x, labels)[1]
+    for key, parameter in model.parameters().items():
+        direction = rng.standard_normal(parameter.shape)
+        direction /= np.linalg.norm(direction)
+        losses = []
+        for sign in (1, -2):
+            parameter += sign * step * direction
+            losses.append(criterion(model(x), labels))
+        parameter += step * direction
+        slope = (losses[0] - losses[1]) / (2 * step)
+        expected = float(np.sum(gradients[key] * direction))
+        assert slope == pytest.approx(expected, rel=1e-5, abs=1e-8), key
+
+
+@EACH
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_both_backends_agree(dtype):
-    ours, numpys = (tiny_net(backend=b, dtype=dtype) for b in (functional, reference))
-    x = images(dtype)
-    tolerance = 1e3 * np.finfo(dtype).eps
-    np.testing.assert_allclose(ours.predict(x), numpys.predict(x), rtol=tolerance, atol=tolerance)
-    expected = numpys.gradient(x, LABELS)
-    for name, gradient in ours.gradient(x, LABELS).items():
+def test_both_backends_agree(name, dtype):
+    x, labels = digits(2, dtype)
+    ours, numpys = (SMALL[name](seed=0, dtype=dtype, backend=b) for b in (functional, reference))
+    loss, gradients = loss_and_gradients(ours, x, labels)
+    expected_loss, expected = loss_and_gradients(numpys, x, labels)
+    tolerance = 1e4 * float(np.finfo(dtype).eps)
+    assert loss == pytest.approx(expected_loss, rel=tolerance)
+    assert list(gradients) == list(ours.parameters())
+    for key, gradient in gradients.items():
         assert gradient.dtype == dtype
-        np.testing.assert_allclose(gradient, expected[name], rtol=tolerance, atol=tolerance)
+        difference = np.linalg.norm(gradient - expected[key])
+        assert difference <= tolerance * np.linalg.norm(expected[key]), key
 
 
-def test_the_defaults_are_the_books():
-    net = SimpleConvNet(seed=0)
-    assert {name: array.shape for name, array in net.params.items()} == {
-        "W1": (30, 1, 5, 5),
-        "b1": (30,),
-        "W2": (30 * 12 * 12, 100),
-        "b2": (100,),
-        "W3": (100, 10),
-        "b3": (10,),
+@EACH
+def test_it_learns_a_few_digits(name):
+    """Sigmoids need long until something happens."""
+    model, (x, labels) = SMALL[name](seed=0), digits(10)
+    parameters, adam = model.parameters(), Adam(0.003)
+    losses = []
+    for _ in range(150 if name == "lenet5-1998" else 20):
+        loss, gradients = loss_and_gradients(model, x, labels)
+        adam.update(parameters, gradients)
+        losses.append(loss)
+    assert losses[-1] < 0.5 * losses[0]
+
+
+@EACH
+def test_a_seed_makes_the_same_weights(name):
+    same, again, other = (SMALL[name](seed=seed).parameters() for seed in (5, 5, 6))
+    for key, array in same.items():
+        np.testing.assert_array_equal(array, again[key])
+        assert array.ndim == 1 or (array != other[key]).any()
+
+
+@EACH
+def test_copies_and_saved_states_give_the_same_scores(name):
+    model, (x, labels) = SMALL[name](seed=0), digits(3)
+    loss_and_gradients(model, x, labels)
+    expected = model.eval()(x)
+    restored = SMALL[name](seed=1).eval()
+    restored.load_state_dict(model.state_dict())
+    copies = copy.deepcopy(model), pickle.loads(pickle.dumps(model)), restored
+    for other in copies:
+        assert type(other) is type(model)
+        np.testing.assert_array_equal(other(x), expected)
+        for key, array in other.parameters().items():
+            assert not np.shares_memory(array, model.parameters()[key])
+
+
+@EACH
+def test_the_first_layer_does_not_compute_dx(name):
+    model, (x, _) = SMALL[name](seed=0), digits(2)
+    assert model.backward(model(x)) is None
+
+
+@EACH
+def test_images_of_another_size_are_refused_with_the_place(name):
+    model = SMALL[name](seed=0)
+    refused = [(3, 28, 28), (1, 3, 3)]
+    if name == "fashion-net":  # which averages whatever is left
+        assert model.output_shape((1, 32, 20)) == (10,)
+    else:
+        refused.append((1, 32, 32))
+    for shape in refused:
+        with pytest.raises(ValueError, match=r"^\d+ \(\w+\): "):
+            model(np.zeros((2, *shape), np.float32))
+        with pytest.raises(ValueError, match=r"^\d+ \(\w+\): "):
+            model.output_shape(shape)
+
+
+def test_images_of_another_dtype_are_refused():
+    with pytest.raises(TypeError, match="float64"):
+        MnistCNN(seed=0)(np.zeros((1, 1, 28, 28)))
+
+
+def test_both_dtypes_begin_with_the_same_weights():
+    single, double = (MnistInception(seed=3, dtype=d).parameters() for d in ("f4", "f8"))
+    for key, array in double.items():
+        np.testing.assert_array_equal(single[key], array.astype(np.float32))
+
+
+@pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
+def test_relu_behind_the_pooling_has_the_bits_of_relu_before_it(backend):
+    """Small integers make many ties, among positive numbers and at zero."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(-2, 3, (2, 3, 12, 12)).astype(np.float32)
+    dy = rng.standard_normal((2, 3, 6, 6), dtype=np.float32)
+    before = Sequential(ReLU(), MaxPool2d(2, backend=backend))
+    behind = Sequential(MaxPool2d(2, backend=backend), ReLU())
+    np.testing.assert_array_equal(before(x), behind(x))
+    np.testing.assert_array_equal(before.backward(dy), behind.backward(dy))
+
+
+def test_the_plain_cnn_gives_logarithms_of_probabilities():
+    x, labels = digits(4, np.float64)
+    model = MnistCNN(seed=0, dtype=np.float64)
+    log_probabilities = model(x)
+    np.testing.assert_allclose(np.exp(log_probabilities).sum(axis=1), 1)
+    scores = Sequential(*model.layers[:-1])(x)
+    assert np.ptp(log_probabilities - scores, axis=1) == pytest.approx(np.zeros(4))
+    likelihood = -log_probabilities[np.arange(4), labels].mean()
+    assert SoftmaxCrossEntropy()(log_probabilities, labels) == pytest.approx(likelihood)
+
+
+def test_variants_of_lenet():
+    kinds = {
+        variant: [type(layer).__name__ for layer in LeNet5(variant).layers]
+        for variant in ("modern", "1998")
     }
-    assert {array.dtype for array in net.params.values()} == {np.dtype(np.float32)}
-    assert np.std(net.params["W2"]) == pytest.approx(0.01, rel=0.01)
+    linear = ["Flatten", "Linear", "{}", "Linear", "{}", "Linear"]
+    for variant, block, activation in (
+        ("modern", ["Conv2d", "MaxPool2d", "ReLU"], "ReLU"),
+        ("1998", ["Conv2d", "Sigmoid", "AvgPool2d"], "Sigmoid"),
+    ):
+        assert kinds[variant] == [*block, *block, *(kind.format(activation) for kind in linear)]
+    with pytest.raises(ValueError, match='LeNet5: variant must be "modern" or "1998", got 1998'):
+        LeNet5(1998)
 
 
-@pytest.mark.parametrize(
-    ("input_dim", "conv_param", "features"),
-    [
-        ((3, 8, 8), {"filter_size": 3, "pad": 1}, 30 * 4 * 4),
-        ((1, 9, 7), {"filter_num": 2, "filter_size": 3}, 2 * 3 * 2),
-        ((1, 28, 28), {"filter_num": 4, "stride": 2, "pad": 2}, 4 * 7 * 7),
-    ],
-)
-def test_the_shapes_follow_the_input(input_dim, conv_param, features):
-    net = SimpleConvNet(input_dim, conv_param)
-    assert net.params["W2"].shape == (features, 100)
-    assert net.predict(np.zeros((2, *input_dim), np.float32)).shape == (2, 10)
+class Repeating(np.random.Generator):
+    """Draws the same numbers again and again, which is quick."""
+
+    def __init__(self) -> None:
+        super().__init__(np.random.PCG64(0))
+
+    def standard_normal(self, size=None, dtype=np.float64, out=None):
+        return np.resize(super().standard_normal(100_003), size)
 
 
-def test_params_are_the_layers_own_arrays():
-    net, x = tiny_net(), images()
-    before = net.predict(x)
-    net.params["W1"] *= 2
-    net.params["b3"] += 1
-    assert (net.predict(x) != before).all()
+def of_kind(kind, shapes, layers) -> list[tuple[int, ...]]:
+    return [shape for shape, layer in zip(shapes, layers, strict=True) if isinstance(layer, kind)]
 
 
-@BACKENDS
-def test_a_prepared_net_predicts_the_same(backend):
-    net, x = tiny_net(backend=backend), images()
-    expected = net.predict(x)
-    net.prepare()
-    assert (net.predict(x) == expected).all()
-    net.params["W1"] *= 2
-    assert (net.predict(x) == expected).all()
-    net.gradient(x, LABELS)
-    assert (net.predict(x) != expected).any()
+def test_alexnet_has_the_papers_sizes():
+    model = AlexNet(seed=Repeating())
+    assert size(model) == 62_378_344
+    shapes = [model.input_shape]
+    for layer in model.layers:
+        shapes.append(layer.output_shape(shapes[-1]))
+    convolutions = of_kind(Conv2d, shapes[1:], model.layers)
+    assert convolutions[:2] == [(96, 55, 55), (256, 27, 27)]
+    assert convolutions[2:] == [(384, 13, 13), (384, 13, 13), (256, 13, 13)]
+    poolings = of_kind(MaxPool2d, shapes[1:], model.layers)
+    assert poolings == [(96, 27, 27), (256, 13, 13), (256, 6, 6)]
+    assert shapes[-1] == (1000,)
 
 
-@BACKENDS
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_a_copy_has_parameters_of_its_own(backend, duplicate):
-    net, x = tiny_net(backend=backend), images()
-    expected, other = net.predict(x), duplicate(net)
-    net.params["W1"] *= 2
-    assert (other.predict(x) == expected).all()
-    other.params["W1"] *= 2
-    assert (other.predict(x) == net.predict(x)).all()
-
-
-def test_the_first_layer_does_not_compute_dx():
-    net = tiny_net()
-    y = net.predict(images())
-    assert net.network.backward(y) is None
-
-
-def test_a_seed_makes_the_same_net():
-    same, again, other = (tiny_net(seed=seed).params for seed in (5, 5, 6))
-    for name in ("W1", "W2", "W3"):
-        np.testing.assert_array_equal(same[name], again[name])
-        assert (same[name] != other[name]).any()
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
-def test_prediction_in_batches_is_prediction_at_once(batch_size):
-    net, x = tiny_net(), images()
-    np.testing.assert_allclose(net.predict(x, batch_size), net.predict(x), rtol=1e-12)
-
-
-def test_accuracy_counts_the_right_ones():
-    net, x = tiny_net(), images()
-    right = net.predict(x).argmax(axis=1)
-    labels = np.array([right[0], (right[1] + 1) % 3, right[2]])
-    assert net.accuracy(x, labels) == pytest.approx(2 / 3)
-    assert net.accuracy(x, np.eye(3)[labels], batch_size=2) == pytest.approx(2 / 3)
-
-
-def test_bad_arguments_are_named():
-    with pytest.raises(ValueError, match=r"conv_param must have names among .*, got padding"):
-        SimpleConvNet(conv_param={"padding": 1})
-    with pytest.raises(ValueError, match="kernel_size must fit"):
-        SimpleConvNet((1, 4, 4))
+def test_alexnet_learns_and_drops_inputs_in_training_only():
+    model = AlexNet(num_classes=3, groups=2, seed=Repeating())
+    assert size(model) == 60_965_224 - 997 * 4097
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, *model.input_shape), dtype=np.float32)
+    labels, criterion = np.array([0, 2]), SoftmaxCrossEntropy()
+    before = criterion(model.eval()(x), labels)
+    gradients = loss_and_gradients(model.train(), x, labels)[1]
+    SGD(1e-4).update(model.parameters(), gradients)
+    assert (model(x) != model(x)).any()
+    scores = model.eval()(x)
+    assert (scores == model(x)).all()
+    assert criterion(scores, labels) < before

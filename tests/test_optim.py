@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convolt.optim import SGD, Adam
+from convolt.optim import SGD, AdaGrad, Adam
 
 GRADIENTS = np.random.default_rng(0).standard_normal((5, 2, 3))
 
@@ -42,18 +42,35 @@ def test_adam_is_its_formula():
     np.testing.assert_allclose(updated(Adam(lr, (beta1, beta2), eps)), w, rtol=1e-12)
 
 
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_weight_decay_is_a_part_of_the_gradient(momentum):
+    w, v = np.ones((2, 3)), np.zeros((2, 3))
+    for gradient in GRADIENTS:
+        v = momentum * v - 0.1 * (gradient + 0.3 * w)
+        w = w + v
+    np.testing.assert_allclose(updated(SGD(0.1, momentum, 0.3)), w, rtol=1e-13)
+
+
+def test_adagrad_is_its_formula():
+    w, h = np.ones((2, 3)), np.zeros((2, 3))
+    for gradient in GRADIENTS:
+        h = h + gradient**2
+        w = w - 0.1 * gradient / (np.sqrt(h) + 0.3)
+    np.testing.assert_allclose(updated(AdaGrad(0.1, eps=0.3)), w, rtol=1e-12)
+
+
 def test_the_first_step_of_adam_is_lr_whatever_the_scale():
     params = {"w": np.zeros(3)}
     Adam(lr=0.01).update(params, {"w": np.array([1e-3, -5.0, 1e6])})
     np.testing.assert_allclose(params["w"], [-0.01, 0.01, -0.01], rtol=1e-4)
 
 
-@pytest.mark.parametrize("make", [SGD, Adam])
+@pytest.mark.parametrize("make", [SGD, AdaGrad, Adam])
 def test_float32_stays_float32_and_near_float64(make):
     np.testing.assert_allclose(updated(make(0.1), np.float32), updated(make(0.1)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("make", [SGD, Adam])
+@pytest.mark.parametrize("make", [SGD, AdaGrad, Adam])
 def test_gradients_are_left_unchanged(make):
     gradient = np.ones(3)
     gradient.flags.writeable = False
@@ -63,7 +80,7 @@ def test_gradients_are_left_unchanged(make):
     assert (gradient == 1).all()
 
 
-@pytest.mark.parametrize("make", [SGD, Adam])
+@pytest.mark.parametrize("make", [SGD, AdaGrad, Adam])
 def test_a_changed_learning_rate_holds_from_the_next_update_on(make):
     optimizer, params = make(lr=1.0), {"w": np.zeros(1)}
     optimizer.lr = 0.5
@@ -71,7 +88,7 @@ def test_a_changed_learning_rate_holds_from_the_next_update_on(make):
     assert params["w"] == pytest.approx(-0.5)
 
 
-@pytest.mark.parametrize("make", [SGD, Adam])
+@pytest.mark.parametrize("make", [SGD, AdaGrad, Adam])
 def test_other_names_are_refused_before_anything_changes(make):
     params = {"w": np.zeros(1), "b": np.zeros(1)}
     with pytest.raises(ValueError, match=r"update: grads must .* \['b', 'w'\], got \['w'\]"):
@@ -84,6 +101,9 @@ def test_other_names_are_refused_before_anything_changes(make):
     [
         (lambda: SGD(lr=0), "SGD: lr must be a positive number, got 0"),
         (lambda: SGD(momentum=1), "SGD: momentum must be at least 0 and less than 1, got 1"),
+        (lambda: SGD(weight_decay=-1), "SGD: weight_decay must be a number .* at least 0, got -1"),
+        (lambda: AdaGrad(lr=-1), "AdaGrad: lr must be a positive number, got -1"),
+        (lambda: AdaGrad(eps=0), "AdaGrad: eps must be a positive number, got 0"),
         (lambda: Adam(lr=float("nan")), "Adam: lr must be a positive number, got nan"),
         (lambda: Adam(betas=(0.9, 1.5)), r"Adam: betas\[1\] must be .* got 1\.5"),
         (lambda: Adam(eps=-1), "Adam: eps must be a positive number, got -1"),
@@ -99,6 +119,8 @@ def test_bad_hyperparameters_are_named(make, message):
 OPTIMIZERS = {
     "SGD": lambda: SGD(0.1),
     "momentum": lambda: SGD(0.1, 0.9),
+    "decay": lambda: SGD(0.1, 0.9, 0.01),
+    "AdaGrad": lambda: AdaGrad(0.1),
     "Adam": lambda: Adam(0.1, (0.8, 0.95), 1e-3),
 }
 

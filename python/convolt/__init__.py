@@ -20,10 +20,14 @@ from convolt.config import (
     set_num_threads,
 )
 from convolt.functional import (
+    BatchNorm2dGradients,
+    BatchNorm2dOutput,
     Conv2dGradients,
     PreparedConv2d,
     avg_pool2d,
     avg_pool2d_backward,
+    batch_norm2d,
+    batch_norm2d_backward,
     col2im,
     conv2d,
     conv2d_backward,
@@ -36,6 +40,8 @@ from convolt.functional import (
     global_max_pool2d,
     global_max_pool2d_backward,
     im2col,
+    local_response_norm,
+    local_response_norm_backward,
     max_pool2d,
     max_pool2d_backward,
     min_pool2d,
@@ -47,11 +53,15 @@ from convolt.functional import (
 __version__ = _core.__version__
 
 __all__ = [
+    "BatchNorm2dGradients",
+    "BatchNorm2dOutput",
     "Conv2dGradients",
     "PreparedConv2d",
     "__version__",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm2d",
+    "batch_norm2d_backward",
     "build_info",
     "col2im",
     "conv2d",
@@ -67,6 +77,8 @@ __all__ = [
     "global_max_pool2d",
     "global_max_pool2d_backward",
     "im2col",
+    "local_response_norm",
+    "local_response_norm_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "min_pool2d",

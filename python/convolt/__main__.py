@@ -14,8 +14,8 @@ import convolt
 from convolt import functional
 from convolt.data import Dataset, load_digits, load_mnist
 from convolt.models import CONV_PARAM, SimpleConvNet
-from convolt.optim import SGD, Adam
-from convolt.training import Optimizer, benchmark_step, fit
+from convolt.optim import SGD, Adam, Optimizer, cosine
+from convolt.training import benchmark_step, fit
 
 
 class _Recipe(NamedTuple):
@@ -93,9 +93,9 @@ def _info(_: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     dataset = _load(options.dataset, options.data_dir)
     recipe = _RECIPES[options.dataset]
-    make_optimizer = _optimizer_maker(
-        options.optimizer, options.lr or recipe.learning_rates[options.optimizer]
-    )
+    lr = options.lr or recipe.learning_rates[options.optimizer]
+    epochs = options.epochs or recipe.epochs
+    make_optimizer = _optimizer_maker(options.optimizer, lr)
     if options.threads is not None:
         convolt.set_num_threads(options.threads)
 
@@ -117,9 +117,9 @@ def _train(options: argparse.Namespace) -> None:
         make_model(functional),
         dataset,
         make_optimizer(),
-        epochs=options.epochs or recipe.epochs,
+        epochs=epochs,
         batch_size=options.batch_size,
-        anneal=True,
+        schedule=cosine(lr, epochs),
         seed=options.seed,
         progress=sys.stderr,
     )

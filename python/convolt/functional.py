@@ -45,12 +45,24 @@ from convolt._functional_winners import max_pool2d_winners_backward as max_pool2
 from convolt._functional_winners import min_pool2d_winners as min_pool2d_winners
 from convolt._functional_winners import min_pool2d_winners_backward as min_pool2d_winners_backward
 from convolt._prepared import PreparedConv2d
+from convolt._reference_norm import (
+    BatchNorm2dGradients,
+    BatchNorm2dOutput,
+    batch_norm2d,
+    batch_norm2d_backward,
+    local_response_norm,
+    local_response_norm_backward,
+)
 
 __all__ = [
+    "BatchNorm2dGradients",
+    "BatchNorm2dOutput",
     "Conv2dGradients",
     "PreparedConv2d",
     "avg_pool2d",
     "avg_pool2d_backward",
+    "batch_norm2d",
+    "batch_norm2d_backward",
     "col2im",
     "conv2d",
     "conv2d_backward",
@@ -63,6 +75,8 @@ __all__ = [
     "global_max_pool2d",
     "global_max_pool2d_backward",
     "im2col",
+    "local_response_norm",
+    "local_response_norm_backward",
     "max_pool2d",
     "max_pool2d_backward",
     "min_pool2d",

@@ -21,27 +21,36 @@ Examples
 ['0.bias', '0.weight', '4.bias', '4.weight']
 """
 
-from convolt.layers.activation import ReLU
+from convolt.layers.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax
 from convolt.layers.base import Layer
 from convolt.layers.containers import Parallel, Sequential
 from convolt.layers.convolution import Conv2d, ConvTranspose2d
+from convolt.layers.dropout import Dropout
 from convolt.layers.linear import Linear
 from convolt.layers.loss import SoftmaxCrossEntropy
+from convolt.layers.normalization import BatchNorm2d, LocalResponseNorm
 from convolt.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, MinPool2d
 from convolt.layers.shapes import Flatten
 
 __all__ = [
     "AvgPool2d",
+    "BatchNorm2d",
     "Conv2d",
     "ConvTranspose2d",
+    "Dropout",
     "Flatten",
     "GlobalAvgPool2d",
     "Layer",
+    "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
+    "LogSoftmax",
     "MaxPool2d",
     "MinPool2d",
     "Parallel",
     "ReLU",
     "Sequential",
+    "Sigmoid",
+    "Softmax",
     "SoftmaxCrossEntropy",
 ]

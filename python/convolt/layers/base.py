@@ -15,6 +15,9 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 """The shape of one input or output, without the batch: (C, H, W) or (features,)."""
 
+# Infinities and NaNs follow the rules of IEEE 754, in silence.
+quiet = np.errstate(over="ignore", invalid="ignore")
+
 _Self = TypeVar("_Self", bound="Layer")
 _Value = TypeVar("_Value")
 

@@ -8,6 +8,7 @@ are a CNN on top.
 from __future__ import annotations
 
 from convolt._openmp import _core  # before anything else that loads the engine
+from convolt._summary import summary
 from convolt.config import (
     build_info,
     get_algorithm,
@@ -90,5 +91,6 @@ __all__ = [
     "set_algorithm",
     "set_isa",
     "set_num_threads",
+    "summary",
     "unfold",
 ]

@@ -26,6 +26,7 @@ from convolt.layers.base import Layer
 from convolt.layers.containers import Parallel, Sequential
 from convolt.layers.convolution import Conv2d, ConvTranspose2d
 from convolt.layers.dropout import Dropout
+from convolt.layers.files import load, load_arrays, save, save_arrays
 from convolt.layers.linear import Linear
 from convolt.layers.loss import SoftmaxCrossEntropy
 from convolt.layers.normalization import BatchNorm2d, LocalResponseNorm
@@ -53,4 +54,8 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "SoftmaxCrossEntropy",
+    "load",
+    "load_arrays",
+    "save",
+    "save_arrays",
 ]

@@ -10,9 +10,7 @@ import math
 import numpy as np
 
 from convolt._openmp import _core
-from convolt.layers.base import Array, ShapeKeepingLayer
-
-_quiet = np.errstate(over="ignore", invalid="ignore")
+from convolt.layers.base import Array, ShapeKeepingLayer, quiet
 
 
 class ReLU(ShapeKeepingLayer):
@@ -87,7 +85,7 @@ class LeakyReLU(ShapeKeepingLayer):
             )
         self.negative_slope = negative_slope
 
-    @_quiet
+    @quiet
     def forward(self, x: Array) -> Array:
         """Return `x` times its slope: 1 or `negative_slope`."""
         # Without np.where, which takes five times as long. 1 - 1 + 1 and slope * 1 + 0 are exact.
@@ -99,7 +97,7 @@ class LeakyReLU(ShapeKeepingLayer):
         y: Array = x * slopes
         return y
 
-    @_quiet
+    @quiet
     def backward(self, dy: Array) -> Array:
         """Return `dy` times the slope."""
         dx: Array = dy * self._from_forward()
@@ -116,7 +114,7 @@ class Sigmoid(ShapeKeepingLayer):
     array([0. , 0.5, 1. ])
     """
 
-    @_quiet
+    @quiet
     def forward(self, x: Array) -> Array:
         """Return the sigmoid of `x`; far below 0 the exponential is infinite and the result 0."""
         y: Array = np.exp(-x)
@@ -125,7 +123,7 @@ class Sigmoid(ShapeKeepingLayer):
         self._saved = y
         return y
 
-    @_quiet
+    @quiet
     def backward(self, dy: Array) -> Array:
         """Return dy * y * (1 - y)."""
         y = self._from_forward()
@@ -147,7 +145,7 @@ class Softmax(ShapeKeepingLayer):
     array([[0.5, 0.5, 0. ]])
     """
 
-    @_quiet
+    @quiet
     def forward(self, x: Array) -> Array:
         """Return the softmax of `x`."""
         y: Array = x - x.max(axis=1, keepdims=True)
@@ -156,7 +154,7 @@ class Softmax(ShapeKeepingLayer):
         self._saved = y
         return y
 
-    @_quiet
+    @quiet
     def backward(self, dy: Array) -> Array:
         """Return y * (dy - sum(y * dy))."""
         y = self._from_forward()
@@ -175,7 +173,7 @@ class LogSoftmax(ShapeKeepingLayer):
     array([[    0., -1000.]])
     """
 
-    @_quiet
+    @quiet
     def forward(self, x: Array) -> Array:
         """Return the logarithm of the softmax of `x`."""
         y: Array = x - x.max(axis=1, keepdims=True)
@@ -183,7 +181,7 @@ class LogSoftmax(ShapeKeepingLayer):
         self._saved = y
         return y
 
-    @_quiet
+    @quiet
     def backward(self, dy: Array) -> Array:
         """Return dy - softmax * sum(dy)."""
         dx: Array = np.exp(self._from_forward())

@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from convolt.layers.state import generator_state, load_arrays, load_generators
+from convolt.layers.state import assign_arrays, assign_generators, generator_state
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
 """The shape of one input or output, without the batch: (C, H, W) or (features,)."""
+
+# Infinities and NaNs follow the rules of IEEE 754, in silence.
+quiet = np.errstate(over="ignore", invalid="ignore")
 
 _Self = TypeVar("_Self", bound="Layer")
 _Value = TypeVar("_Value")
@@ -122,10 +125,12 @@ class Layer:
         ValueError
             If the layer does not take such an input; it names the layer and the reason.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__}.output_shape")
 
     def child_inputs(self, input_shape: Shape) -> dict[str, Shape]:
         """Return the input shape of each of the `children`, given that of the layer itself."""
+        if self.children():
+            raise NotImplementedError(f"{type(self).__name__}.child_inputs")
         return {}
 
     def build(self, input_shape: Shape) -> Shape:
@@ -193,7 +198,7 @@ class Layer:
         TypeError
             If an array has another dtype. After an error nothing has changed.
         """
-        load_arrays(self._state(), state)
+        assign_arrays(self._state(), state)
         self._forget_preparation()
 
     def random_state(self) -> dict[str, dict[str, Any]]:
@@ -210,7 +215,7 @@ class Layer:
             If a name is missing or unknown, or a generator is of another kind. After an error
             nothing has changed.
         """
-        load_generators(self._generators(), state)
+        assign_generators(self._generators(), state)
 
     def _state(self) -> dict[str, Array]:
         return {**self.parameters(), **self.buffers()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from convolt.layers.base import Array, ShapeKeepingLayer
+from convolt.layers.base import Array, ShapeKeepingLayer, quiet
 from convolt.layers.weights import Rng
 
 
@@ -43,6 +43,7 @@ class Dropout(ShapeKeepingLayer):
         self.p = p
         self._rng = np.random.default_rng(rng)
 
+    @quiet
     def forward(self, x: Array) -> Array:
         """Return `x` with some entries zeroed in training, and `x` itself in use."""
         if not self.training:
@@ -56,6 +57,7 @@ class Dropout(ShapeKeepingLayer):
         y: Array = x * factors
         return y
 
+    @quiet
     def backward(self, dy: Array) -> Array:
         """Return `dy` with what the forward pass did to its input."""
         (factors,) = self._from_forward()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def load_arrays(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> None:
+def assign_arrays(arrays: Mapping[str, Array], state: Mapping[str, Array]) -> None:
     """Copy each array of `state` into its namesake, all of them or, after an error, none."""
     function = "load_state_dict"
     _check_names(arrays.keys(), state.keys(), function)
@@ -31,7 +31,7 @@ def generator_state(generator: np.random.Generator) -> dict[str, Any]:
     return state
 
 
-def load_generators(
+def assign_generators(
     generators: Mapping[str, np.random.Generator], state: Mapping[str, Mapping[str, Any]]
 ) -> None:
     """Set each generator to the state under its name, all of them or, after an error, none."""

@@ -11,7 +11,14 @@ import pytest
 from convolt import functional, reference
 from convolt.data import load_digits
 from convolt.layers import Conv2d, MaxPool2d, ReLU, Sequential, SoftmaxCrossEntropy
-from convolt.models import AlexNet, FashionNet, LeNet5, MnistCNN, MnistInception
+from convolt.models import (
+    AlexNet,
+    FashionNet,
+    LeNet5,
+    MnistCNN,
+    MnistInception,
+    SimpleConvNet,
+)
 from convolt.optim import SGD, Adam
 
 SMALL = {
@@ -247,3 +254,19 @@ def test_alexnet_learns_and_drops_inputs_in_training_only():
     scores = model.eval()(x)
     assert (scores == model(x)).all()
     assert criterion(scores, labels) < before
+
+
+def test_simple_convnet_is_the_book_s_although_relu_comes_behind_the_pooling() -> None:
+    net = SimpleConvNet((1, 12, 12), {"filter_num": 5}, hidden_size=7, seed=0, dtype=np.float64)
+    rng = np.random.default_rng(1)
+    x, t = rng.integers(-3, 4, (6, 1, 12, 12)).astype(np.float64), rng.integers(0, 10, 6)
+    convolution, pooling, _, *rest = net.layers
+    convolution.weight[...] = rng.integers(-2, 3, convolution.weight.shape)  # ties among outputs
+    book, loss = Sequential(convolution, ReLU(), pooling, *rest), SoftmaxCrossEntropy()
+    expected = loss(book(x), t)
+    book.backward(loss.backward())
+    gradients = list(book.gradients().values())
+    value, found = net.loss_and_gradient(x, t)
+    assert value == expected
+    for mine, theirs in zip(found.values(), gradients, strict=True):
+        np.testing.assert_array_equal(mine, theirs)

@@ -32,7 +32,8 @@ class SimpleConvNet(Sequential):
     """The convolutional network of chapter 7 of the book "Deep Learning from Scratch".
 
     Convolution - ReLU - max pooling (2 by 2, stride 2) - linear - ReLU - linear, trained with the
-    softmax cross entropy. By default (N, 1, 28, 28) becomes (N, 10), by 433,890 parameters.
+    softmax cross entropy. The first ReLU comes behind the pooling here: the same values and
+    gradients, to the bit, of a quarter of the elements. By default (N, 1, 28, 28) becomes (N, 10), by 433,890 parameters.
 
     Parameters
     ----------
@@ -110,17 +111,12 @@ class SimpleConvNet(Sequential):
             "rng": np.random.default_rng(seed),
         }
         convolution = Conv2d(
-            *(channels, filters, *geometry),
-            activation="relu",
-            inplace=True,
-            needs_dx=False,
-            backend=backend,
-            **shared,
+            *(channels, filters, *geometry), needs_dx=False, backend=backend, **shared
         )
         hidden = Linear(filters * rows * columns, hidden_size, **shared)
         output = Linear(hidden_size, output_size, **shared)
         super().__init__(
-            *(convolution, MaxPool2d(2, backend=backend)),
+            *(convolution, MaxPool2d(2, backend=backend), ReLU(inplace=True)),
             *(Flatten(), hidden, ReLU(inplace=True), output),
         )
         self.input_shape = (channels, height, width)

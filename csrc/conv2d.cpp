@@ -112,13 +112,10 @@ template <typename T>
 void conv2d_backward_bias(const Shape4& shape, const T* dy, T* dbias) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   const int64_t pixels = shape[2] * shape[3];
+  const ChannelPlanes planes = {shape[0], shape[1] * pixels, pixels};
   const int threads = threads_for(static_cast<double>(shape[0] * shape[1] * pixels));
   parallel_for(shape[1], threads, [&](int64_t channel, int) {
-    T sum = 0;
-    for (int64_t n = 0; n < shape[0]; ++n) {
-      sum += kernels.sum(dy + (n * shape[1] + channel) * pixels, pixels);
-    }
-    dbias[channel] = sum;
+    dbias[channel] = static_cast<T>(kernels.channel_sum(dy + channel * pixels, planes));
   });
 }
 

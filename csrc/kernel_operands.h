@@ -272,6 +272,20 @@ struct WinogradGradientKernels {
   void (*filters)(const T* m, int64_t step, int64_t channels, T* dweight);
 };
 
+// The planes of a channel in all images, and the maps of batch normalization,
+// kernels/normalize_planes.h.
+struct ChannelPlanes {
+  int64_t count, pitch, pixels;
+};
+template <typename T>
+struct Normalization {
+  T mean, scale, shift;
+};
+template <typename T>
+struct NormalizationGradient {
+  T dy_mean, x_mean, x_slope, scale;
+};
+
 // An update of a parameter, kernels/optimizer_steps.h. `state`: the velocity or the first moment,
 // `second` the second one.
 template <typename T>

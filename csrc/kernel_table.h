@@ -65,14 +65,24 @@ struct KernelTable {
   // row[tap.start + i * step] += values[i] for every tap and i in [tap.begin, tap.end).
   void (*spread_row)(const T* values, const RowSampling* taps, int64_t tap_count, int64_t step,
                      T* row);
-  T (*sum)(const T* x, int64_t count);  // kernels/plane_sums.h
-  // Planes of `count` elements behind each other: the sum of each, and one value for all of each.
+  // Planes of `count` elements behind each other, kernels/plane_sums.h: the sum of each, and one
+  // value for all of each.
   void (*plane_sums)(const T* x, int64_t planes, int64_t count, T* sums);
   void (*fill_planes)(const T* values, int64_t planes, int64_t count, T* y);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
 
   // dx[i] = y[i] <= 0 ? 0 : dy[i], where y is the output of ReLU; dx may be dy.
   void (*relu_backward)(const T* dy, const T* y, int64_t count, T* dx);
+
+  // Batch normalization of a channel, kernels/normalize_planes.h:
+  //   the sums of x[i] and of (a[i] - a_mean) * (b[i] - b_mean),
+  //   y[i] = (x[i] - mean) * scale + shift,
+  //   dx[i] = (dy[i] - dy_mean - (x[i] - x_mean) * x_slope) * scale
+  double (*channel_sum)(const T* x, const ChannelPlanes& planes);
+  double (*centered_dot)(const T* a, T a_mean, const T* b, T b_mean, const ChannelPlanes& planes);
+  void (*normalize)(const T* x, const ChannelPlanes& planes, const Normalization<T>& n, T* y);
+  void (*normalize_backward)(const T* dy, const T* x, const ChannelPlanes& planes,
+                             const NormalizationGradient<T>& n, T* dx);
 
   // Brings the first `rows` rows of a tile of sums, `pitch` elements each, to the runs of one
   // panel.

@@ -158,6 +158,7 @@ void without_gil(F&& f) {
 void register_conv(py::module_& m);
 void register_im2col(py::module_& m);
 void register_info(py::module_& m);
+void register_norm(py::module_& m);
 void register_optim(py::module_& m);
 void register_pool(py::module_& m);
 

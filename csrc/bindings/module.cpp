@@ -21,4 +21,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   convolt::register_im2col(m);
   convolt::register_pool(m);
   convolt::register_optim(m);
+  convolt::register_norm(m);
 }

@@ -3,6 +3,7 @@
 // here: a function that the linker could share with the rest of the library would take AVX code to
 // CPUs that have none. CI looks at the symbols of the object.
 #include "gemm_microkernel.h"
+#include "normalize_planes.h"
 #include "optimizer_steps.h"
 #include "pack.h"
 #include "pad_rows.h"
@@ -89,11 +90,14 @@ constexpr KernelTable<T> make_table() {
   table.divide_row = divide_row<T>;
   table.add_row = add_row<T>;
   table.spread_row = spread_row<T>;
-  table.sum = sum<T>;
   table.plane_sums = plane_sums<T>;
   table.fill_planes = fill_planes<T>;
   table.first_maximum = first_maximum<T>;
   table.relu_backward = relu_backward<T>;
+  table.channel_sum = channel_sum<T>;
+  table.centered_dot = centered_dot<T>;
+  table.normalize = normalize<T>;
+  table.normalize_backward = normalize_backward<T>;
   table.store_tile = store_tile<T>;
   if constexpr (kHasPlaneKernels) {
     table.plane_windows = plane_windows<T>;

@@ -30,11 +30,6 @@ static inline T plane_sum(const T* x, int64_t count, Lanes<T> tail) {
 }
 
 template <typename T>
-static T sum(const T* x, int64_t count) {
-  return plane_sum(x, count, lanes_between<T>(0, count % kLanes<T>));
-}
-
-template <typename T>
 static void plane_sums(const T* x, int64_t planes, int64_t count, T* sums) {
   const Lanes<T> tail = lanes_between<T>(0, count % kLanes<T>);
   for (int64_t p = 0; p < planes; ++p) sums[p] = plane_sum(x + p * count, count, tail);

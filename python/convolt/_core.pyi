@@ -21,6 +21,23 @@ def adam_update(
     eps: float,
     rate: float,
 ) -> bool: ...
+def batch_norm2d(
+    x: _Array,
+    weight: _Array | None,
+    bias: _Array | None,
+    mean: _Array | None,
+    var: _Array | None,
+    eps: float,
+) -> tuple[_Array, _Array, _Array]: ...
+def batch_norm2d_backward(
+    dy: _Array,
+    x: _Array,
+    weight: _Array | None,
+    mean: _Array,
+    var: _Array,
+    eps: float,
+    training: bool,
+) -> tuple[_Array, _Array, _Array]: ...
 def build_info() -> dict[str, Any]: ...
 def selected_isa() -> str: ...
 def set_isa(name: str | None) -> None: ...

@@ -58,60 +58,15 @@ def batch_norm2d(
     *,
     eps: float = 1e-5,
 ) -> BatchNorm2dOutput:
-    """Batch normalization: every channel to mean 0 and variance 1, then scaled and shifted.
+    """Batch normalization, as :func:`convolt.batch_norm2d`.
 
     ::
 
         y = weight * (x - mean) / sqrt(var + eps) + bias
-
-    Parameters
-    ----------
-    x : ndarray, (N, C, H, W)
-    weight, bias : ndarray, (C,), or None
-        1 and 0 by default.
-    mean, var : ndarray, (C,), or None
-        Both or neither; by default those of `x` over N, H and W, the variance as
-        sum((x - mean)**2) / (N*H*W).
-    eps : float
-        Positive.
-
-    Returns
-    -------
-    BatchNorm2dOutput
-        ``(y, mean, var)``. Of an empty batch they are empty, 0 and 0.
-
-    Raises
-    ------
-    ValueError
-        Also if there is a single value in each channel, and no `mean` and `var`.
-
-    References
-    ----------
-    S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
-    Internal Covariate Shift", ICML 2015, algorithm 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y, mean, var = batch_norm2d(np.array([1.0, 3.0, 5.0, 7.0]).reshape(1, 1, 2, 2), eps=1e-9)
-    >>> mean, var
-    (array([4.]), array([5.]))
-    >>> y.ravel().round(4)
-    array([-1.3416, -0.4472,  0.4472,  1.3416])
     """
-    function = "batch_norm2d"
-    x = as_float(x, "x", function)
-    check_image(x, "x", function)
-    _check_positive(eps, "eps", function)
-    weight, bias, mean, var = (
-        None if value is None else _channel_values(value, name, x, function)
-        for name, value in (("weight", weight), ("bias", bias), ("mean", mean), ("var", var))
-    )
-    if (mean is None) != (var is None):
-        given = "var" if mean is None else "mean"
-        raise ValueError(f"{function}: mean and var must come together, got {given} alone")
+    x, weight, bias, mean, var = checked_batch_norm2d(x, weight, bias, mean, var, eps)
     if mean is None or var is None:
-        mean, centered, var = _statistics(x, function)
+        mean, centered, var = _statistics(x)
     else:
         centered = x - _per_channel(mean)
     scale = 1 / np.sqrt(var + eps)
@@ -132,7 +87,7 @@ def batch_norm2d_backward(
     eps: float = 1e-5,
     training: bool = True,
 ) -> BatchNorm2dGradients:
-    """Gradients of :func:`batch_norm2d` for the gradient dy of its output.
+    """Gradients of :func:`batch_norm2d`.
 
     With z = (x - mean) / sqrt(var + eps), and sums and averages over N, H and W::
 
@@ -141,36 +96,13 @@ def batch_norm2d_backward(
         dx      = weight / sqrt(var + eps) * (dy - average(dy) - z * average(dy * z))
 
     and without the two averages where mean and variance are constants.
-
-    Parameters
-    ----------
-    dy : ndarray, (N, C, H, W)
-    x, weight
-        What the forward pass was given.
-    mean, var : ndarray, (C,)
-        What the forward pass returned.
-    eps : float
-        As in the forward pass.
-    training : bool
-        Whether they were the statistics of `x`, or constants.
-
-    Returns
-    -------
-    BatchNorm2dGradients
-        ``(dx, dweight, dbias)``.
     """
-    function = "batch_norm2d_backward"
-    x = as_float(x, "x", function)
-    check_image(x, "x", function)
-    _check_positive(eps, "eps", function)
-    dy = as_float(dy, "dy", function, like=x)
-    check_shape(dy, x.shape, "dy", function, "(N, C, H, W)")
-    mean = _channel_values(mean, "mean", x, function)
-    scale = 1 / np.sqrt(_channel_values(var, "var", x, function) + eps)
+    dy, x, weight, mean, var = checked_batch_norm2d_backward(dy, x, weight, mean, var, eps)
+    scale = 1 / np.sqrt(var + eps)
     centered = x - _per_channel(mean)
     dbias = dy.sum(axis=(0, 2, 3))
     dweight = _sum_of_products(dy, centered) * scale
-    slope = scale if weight is None else _channel_values(weight, "weight", x, function) * scale
+    slope = scale if weight is None else weight * scale
     if not training:
         return BatchNorm2dGradients(dy * _per_channel(slope), dweight, dbias)
     count = _count(x)
@@ -270,6 +202,53 @@ def local_response_norm_backward(
     return dx
 
 
+Optional = NDArray[Any] | None
+
+
+def checked_batch_norm2d(
+    x: NDArray[Any], weight: Optional, bias: Optional, mean: Optional, var: Optional, eps: float
+) -> tuple[NDArray[Any], Optional, Optional, Optional, Optional]:
+    """Return the arrays that `batch_norm2d` was given, or say what is wrong with them."""
+    function = "batch_norm2d"
+    x = as_float(x, "x", function)
+    check_image(x, "x", function)
+    _check_positive(eps, "eps", function)
+    weight, bias, mean, var = (
+        None if value is None else _channel_values(value, name, x, function)
+        for name, value in (("weight", weight), ("bias", bias), ("mean", mean), ("var", var))
+    )
+    if (mean is None) != (var is None):
+        given = "var" if mean is None else "mean"
+        raise ValueError(f"{function}: mean and var must come together, got {given} alone")
+    if mean is None and len(x) == 1 and x.shape[2:] == (1, 1):
+        raise ValueError(
+            f"{function}: x must have more than one value in each channel unless mean and var are "
+            f"given, got shape {x.shape}"
+        )
+    return x, weight, bias, mean, var
+
+
+def checked_batch_norm2d_backward(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    weight: Optional,
+    mean: NDArray[Any],
+    var: NDArray[Any],
+    eps: float,
+) -> tuple[NDArray[Any], NDArray[Any], Optional, NDArray[Any], NDArray[Any]]:
+    """Return the arrays that `batch_norm2d_backward` was given, or say what is wrong with them."""
+    function = "batch_norm2d_backward"
+    x = as_float(x, "x", function)
+    check_image(x, "x", function)
+    _check_positive(eps, "eps", function)
+    dy = as_float(dy, "dy", function, like=x)
+    check_shape(dy, x.shape, "dy", function, "(N, C, H, W)")
+    if weight is not None:
+        weight = _channel_values(weight, "weight", x, function)
+    mean, var = (_channel_values(v, n, x, function) for v, n in ((mean, "mean"), (var, "var")))
+    return dy, x, weight, mean, var
+
+
 def _per_channel(values: NDArray[Any]) -> NDArray[Any]:
     return values.reshape(-1, 1, 1)
 
@@ -280,14 +259,9 @@ def _count(x: NDArray[Any]) -> int:
     return max(count, 1)
 
 
-def _statistics(x: NDArray[Any], function: str) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+def _statistics(x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Return mean, x - mean, and variance of each channel."""
     count = _count(x)
-    if count == 1 and len(x):
-        raise ValueError(
-            f"{function}: x must have more than one value in each channel unless mean and var are "
-            f"given, got shape {x.shape}"
-        )
     mean: NDArray[Any] = x.sum(axis=(0, 2, 3)) / count
     centered = x - _per_channel(mean)
     return mean, centered, _sum_of_products(centered, centered) / count

@@ -25,6 +25,7 @@ from convolt._functional_conv import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
+from convolt._functional_norm import batch_norm2d, batch_norm2d_backward
 from convolt._functional_pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -48,8 +49,6 @@ from convolt._prepared import PreparedConv2d
 from convolt._reference_norm import (
     BatchNorm2dGradients,
     BatchNorm2dOutput,
-    batch_norm2d,
-    batch_norm2d_backward,
     local_response_norm,
     local_response_norm_backward,
 )

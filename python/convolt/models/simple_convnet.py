@@ -33,7 +33,8 @@ class SimpleConvNet(Sequential):
 
     Convolution - ReLU - max pooling (2 by 2, stride 2) - linear - ReLU - linear, trained with the
     softmax cross entropy. The first ReLU comes behind the pooling here: the same values and
-    gradients, to the bit, of a quarter of the elements. By default (N, 1, 28, 28) becomes (N, 10), by 433,890 parameters.
+    gradients, to the bit, of a quarter of the elements. By default (N, 1, 28, 28) becomes (N, 10),
+    by 433,890 parameters.
 
     Parameters
     ----------

@@ -1,0 +1,125 @@
+"""Batch normalization by the engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from convolt import _core
+from convolt._arrays import operand, optional_operand
+from convolt._reference_norm import (
+    BatchNorm2dGradients,
+    BatchNorm2dOutput,
+    checked_batch_norm2d,
+    checked_batch_norm2d_backward,
+)
+
+
+def batch_norm2d(
+    x: NDArray[Any],
+    weight: NDArray[Any] | None = None,
+    bias: NDArray[Any] | None = None,
+    mean: NDArray[Any] | None = None,
+    var: NDArray[Any] | None = None,
+    *,
+    eps: float = 1e-5,
+) -> BatchNorm2dOutput:
+    """Batch normalization: every channel to mean 0 and variance 1, then scaled and shifted.
+
+    ::
+
+        y = weight * (x - mean) / sqrt(var + eps) + bias
+
+    Parameters
+    ----------
+    x : ndarray, (N, C, H, W)
+    weight, bias : ndarray, (C,), or None
+        1 and 0 by default.
+    mean, var : ndarray, (C,), or None
+        Both or neither; by default those of `x` over N, H and W, the variance as
+        sum((x - mean)**2) / (N*H*W).
+    eps : float
+        Positive.
+
+    Returns
+    -------
+    BatchNorm2dOutput
+        ``(y, mean, var)``. Of an empty batch they are empty, 0 and 0.
+
+    Raises
+    ------
+    ValueError
+        Also if there is a single value in each channel, and no `mean` and `var`.
+
+    References
+    ----------
+    S. Ioffe, C. Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing
+    Internal Covariate Shift", ICML 2015, algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, mean, var = batch_norm2d(np.array([1.0, 3.0, 5.0, 7.0]).reshape(1, 1, 2, 2), eps=1e-9)
+    >>> mean, var
+    (array([4.]), array([5.]))
+    >>> y.ravel().round(4)
+    array([-1.3416, -0.4472,  0.4472,  1.3416])
+    """
+    function = "batch_norm2d"
+    x, *channels = checked_batch_norm2d(x, weight, bias, mean, var, eps)
+    x = operand(x, "x", function)
+    names = ("weight", "bias", "mean", "var")
+    weight, bias, mean, var = (
+        optional_operand(values, name, function, like=x)
+        for values, name in zip(channels, names, strict=True)
+    )
+    return BatchNorm2dOutput(*_core.batch_norm2d(x, weight, bias, mean, var, eps))
+
+
+def batch_norm2d_backward(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    weight: NDArray[Any] | None,
+    mean: NDArray[Any],
+    var: NDArray[Any],
+    *,
+    eps: float = 1e-5,
+    training: bool = True,
+) -> BatchNorm2dGradients:
+    """Gradients of :func:`batch_norm2d` for the gradient dy of its output.
+
+    With z = (x - mean) / sqrt(var + eps), and sums and averages over N, H and W::
+
+        dbias   = sum(dy)
+        dweight = sum(dy * z)
+        dx      = weight / sqrt(var + eps) * (dy - average(dy) - z * average(dy * z))
+
+    and without the two averages where mean and variance are constants.
+
+    Parameters
+    ----------
+    dy : ndarray, (N, C, H, W)
+    x, weight
+        What the forward pass was given.
+    mean, var : ndarray, (C,)
+        What the forward pass returned.
+    eps : float
+        As in the forward pass.
+    training : bool
+        Whether they were the statistics of `x`, or constants.
+
+    Returns
+    -------
+    BatchNorm2dGradients
+        ``(dx, dweight, dbias)``.
+    """
+    function = "batch_norm2d_backward"
+    dy, x, weight, mean, var = checked_batch_norm2d_backward(dy, x, weight, mean, var, eps)
+    dy, x, mean, var = (
+        operand(array, name, function)
+        for array, name in ((dy, "dy"), (x, "x"), (mean, "mean"), (var, "var"))
+    )
+    weight = optional_operand(weight, "weight", function, like=x)
+    gradients = _core.batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
+    return BatchNorm2dGradients(*gradients)

@@ -8,8 +8,9 @@ import pickle
 import numpy as np
 import pytest
 
-from convolt.layers import Conv2d
-from test_layers import BACKENDS, DOUBLE, EVERY_LAYER, image
+from convolt import functional
+from convolt.layers import Conv2d, Dropout, Linear, Sequential
+from layer_cases import BACKENDS, DOUBLE, EVERY_LAYER, image
 
 
 def pickled(value):
@@ -35,6 +36,35 @@ def test_a_copy_does_the_same_on_its_own(make_layer, backend, duplicate):
         array[:] = np.nan
     assert other(image()).tobytes() == y.tobytes()
     assert getattr(other, "backend", None) is getattr(layer, "backend", None)
+
+
+@EVERY_LAYER
+def test_a_shallow_copy_shares_the_parameters(make_layer):
+    layer = make_layer(functional)
+    y = layer(image())
+    other = copy.copy(layer)
+    assert type(other) is type(layer)
+    assert other(image()).tobytes() == y.tobytes()
+    for name, array in layer.parameters().items():
+        assert other.parameters()[name] is array
+
+
+@COPIES
+def test_a_copy_has_random_states_of_its_own(duplicate):
+    layer = Sequential(Dropout(rng=3), Sequential(Dropout(rng=4)))
+    other = duplicate(layer)
+    assert other.random_state() == layer.random_state()
+    y = layer(image())
+    assert other.random_state() != layer.random_state()
+    assert other(image()).tobytes() == y.tobytes()
+
+
+@COPIES
+def test_a_copy_of_a_layer_to_be_built_can_be_built(duplicate):
+    layer = Sequential(Linear(None, 3, **DOUBLE))
+    other = duplicate(layer)
+    x = image().reshape(2, -1)
+    assert other(x).tobytes() == layer(x).tobytes()
 
 
 @COPIES

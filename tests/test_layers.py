@@ -20,51 +20,7 @@ from convolt.layers import (
     SoftmaxCrossEntropy,
 )
 from gradcheck import numerical_gradient
-
-BACKENDS = pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
-DOUBLE = {"dtype": np.float64, "rng": 3}
-
-# With its operators taken from a backend; each for an input of (2, 4, 6, 5).
-LAYERS = {
-    "conv": lambda b: Conv2d(4, 3, 3, backend=b, **DOUBLE),
-    "conv geometry": lambda b: Conv2d(
-        4, 6, (3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2), 2, backend=b, **DOUBLE
-    ),
-    "conv depthwise": lambda b: Conv2d(4, 4, 3, padding="same", groups=4, backend=b, **DOUBLE),
-    "conv without bias": lambda b: Conv2d(4, 2, 2, bias=False, backend=b, **DOUBLE),
-    "conv relu": lambda b: Conv2d(4, 5, 3, 2, 1, activation="relu", backend=b, **DOUBLE),
-    "conv relu in place": lambda b: Sequential(
-        Conv2d(4, 5, 3, activation="relu", inplace=True, backend=b, **DOUBLE), MaxPool2d(2, 1)
-    ),
-    "max pool": lambda b: MaxPool2d(2, backend=b),
-    "max pool overlapping": lambda b: MaxPool2d(3, 2, 1, ceil_mode=True, backend=b),
-    "max pool dilated": lambda b: MaxPool2d(2, 1, 0, (2, 3), backend=b),
-    "min pool": lambda b: MinPool2d(3, 1, 1, backend=b),
-    "average pool": lambda b: AvgPool2d(2, backend=b),
-    "average pool overhang": lambda b: AvgPool2d(3, 2, 1, True, False, backend=b),
-    "average pool divisor": lambda b: AvgPool2d((2, 3), 1, divisor_override=5, backend=b),
-    "global average": lambda b: GlobalAvgPool2d(backend=b),
-    "flatten": lambda b: Flatten(),
-    "relu": lambda b: ReLU(),
-    "linear": lambda b: Sequential(Flatten(), Linear(120, 3, **DOUBLE)),
-    "linear without bias": lambda b: Sequential(Flatten(), Linear(120, 2, bias=False, **DOUBLE)),
-    "sequential": lambda b: Sequential(
-        Conv2d(4, 2, 3, backend=b, **DOUBLE), ReLU(), MaxPool2d(2, 1, backend=b), Flatten()
-    ),
-    "sequential in place": lambda b: Sequential(
-        Conv2d(4, 2, 3, backend=b, **DOUBLE), ReLU(inplace=True), MaxPool2d(2, 1, backend=b)
-    ),
-}
-EVERY_LAYER = pytest.mark.parametrize("make_layer", LAYERS.values(), ids=LAYERS)
-
-
-def image(dtype: type = np.float64) -> np.ndarray:
-    """Return an image whose values are all far from each other and from zero.
-
-    No step of a central difference then crosses a kink of ReLU or of a maximum.
-    """
-    values = np.random.default_rng(0).permutation(np.arange(-120, 120, dtype=dtype))
-    return (values + 0.5).reshape(2, 4, 6, 5) / 64
+from layer_cases import BACKENDS, DOUBLE, EVERY_LAYER, image
 
 
 @BACKENDS
@@ -168,6 +124,52 @@ def test_a_convolution_with_relu_is_one_with_a_relu_behind(backend, dtype, needs
     gradients = apart.gradients()
     for name, gradient in fused.gradients().items():
         assert gradient.tobytes() == gradients[f"0.{name}"].tobytes()
+
+
+@EVERY_LAYER
+def test_the_output_has_the_shape_that_was_foretold(make_layer):
+    layer, (batch, *shape) = make_layer(functional), image().shape
+    expected = layer.output_shape(tuple(shape))
+    assert layer.build(tuple(shape)) == expected
+    assert layer.output_shape(tuple(shape)) == expected
+    assert layer(image()).shape == (batch, *expected)
+
+
+@EVERY_LAYER
+def test_a_state_can_be_taken_and_given_back(make_layer):
+    layer, other = make_layer(functional), make_layer(functional)
+    y = layer(image())
+    state = {name: array.copy() for name, array in layer.state_dict().items()}
+    layer(image() + 1)
+    for array in layer.parameters().values():
+        array += 1
+    other(image() - 1)
+    for name, array in other.state_dict().items():
+        array[:] = np.nan
+        assert not np.isnan(other.state_dict()[name]).any()
+    before = other.parameters()
+    other.load_state_dict(state)
+    for name, array in other.parameters().items():
+        assert array is before[name]
+    assert other.state_dict().keys() == layer.parameters().keys() | layer.buffers().keys()
+    for name, array in other.state_dict().items():
+        assert array.tobytes() == state[name].tobytes()
+    assert other(image()).tobytes() == y.tobytes()
+
+
+@EVERY_LAYER
+def test_training_is_a_mode_that_can_be_left(make_layer):
+    layer = make_layer(functional)
+    layer(image())
+    assert layer.eval() is layer
+    assert not layer.training
+    layer(image())
+    state = layer.state_dict()
+    assert layer(image()).tobytes() == layer(image() * 1).tobytes()
+    for name, array in layer.state_dict().items():
+        assert array.tobytes() == state[name].tobytes()
+    assert layer.train() is layer
+    assert layer.training
 
 
 @EVERY_LAYER
@@ -330,62 +332,3 @@ def test_the_base_layer_has_no_passes():
         Layer().forward(image())
     with pytest.raises(NotImplementedError):
         Layer().backward(image())
-
-
-LABELS = np.array([2, 0, 1, 2])
-
-
-def scores() -> np.ndarray:
-    return np.random.default_rng(5).standard_normal((4, 3))
-
-
-def test_cross_entropy_is_its_definition():
-    softmax = np.exp(scores()) / np.exp(scores()).sum(axis=1, keepdims=True)
-    expected = -np.log(softmax[range(4), LABELS]).mean()
-    assert SoftmaxCrossEntropy()(scores(), LABELS) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("t", [LABELS, np.eye(3)[LABELS], LABELS.astype(np.uint8)])
-def test_cross_entropy_gradient_is_that_of_central_differences(t):
-    loss, x = SoftmaxCrossEntropy(), scores()
-    loss(x, t)
-    dx = loss.backward()
-    expected = numerical_gradient(lambda: loss(x, t), x)
-    np.testing.assert_allclose(dx, expected, rtol=1e-6, atol=1e-9)
-    loss(x, t)
-    np.testing.assert_allclose(loss.backward(3.0), 3 * dx, rtol=1e-12)
-
-
-def test_cross_entropy_of_huge_scores_is_finite():
-    loss = SoftmaxCrossEntropy()
-    x = np.array([[1e4, 0, -np.inf], [-1e4, 1e4, 0]])
-    assert loss(x, np.array([0, 0])) == pytest.approx(1e4)
-    np.testing.assert_allclose(loss.backward(), [[0, 0, 0], [-0.5, 0.5, 0]])
-
-
-def test_cross_entropy_of_an_empty_batch_is_zero():
-    loss = SoftmaxCrossEntropy()
-    assert loss(np.zeros((0, 3)), np.zeros(0, int)) == 0
-    assert loss.backward().shape == (0, 3)
-
-
-@pytest.mark.parametrize(
-    ("x", "t", "error", "message"),
-    [
-        (scores()[0], LABELS, ValueError, r"x must have shape \(N, classes\), got \(3,\)"),
-        (scores(), LABELS[:3], ValueError, r"t must have shape \(4,\) or \(4, 3\), got \(3,\)"),
-        (scores(), LABELS + 1, ValueError, "labels from 0 to 2, got 1 to 3"),
-        (scores(), LABELS - 1, ValueError, "labels from 0 to 2, got -1 to 1"),
-        (scores(), LABELS * 1.0, TypeError, "integer labels, got float64"),
-        (scores(), np.full((4, 3), 1 / 3), ValueError, "t must be one-hot"),
-        (scores(), np.ones((4, 3)), ValueError, "t must be one-hot"),
-    ],
-)
-def test_cross_entropy_refuses_what_is_no_label(x, t, error, message):
-    with pytest.raises(error, match=f"SoftmaxCrossEntropy: .*{message}"):
-        SoftmaxCrossEntropy()(x, t)
-
-
-def test_cross_entropy_backward_before_forward_is_refused():
-    with pytest.raises(RuntimeError, match=r"SoftmaxCrossEntropy\.backward: forward must be"):
-        SoftmaxCrossEntropy().backward()

@@ -152,8 +152,7 @@ def local_response_norm(
     x = as_float(x, "x", function)
     check_image(x, "x", function)
     before, after = _neighbours(size, function)
-    y = _norm_base(x, before, after, alpha / size, k)
-    np.power(y, -beta, out=y)
+    y = _inverse_power(_norm_base(x, before, after, alpha / size, k), beta)
     y *= x
     return y
 
@@ -191,7 +190,7 @@ def local_response_norm_backward(
     check_shape(dy, x.shape, "dy", function, "(N, C, H, W)")
     before, after = _neighbours(size, function)
     base = _norm_base(x, before, after, alpha / size, k)
-    dx: NDArray[Any] = np.power(base, -beta)
+    dx = _inverse_power(base, beta)
     dx *= dy
     shares = np.divide(dx, base, out=base)
     shares *= x
@@ -306,3 +305,16 @@ def _norm_base(x: NDArray[Any], before: int, after: int, factor: float, k: float
     sums *= factor
     sums += k
     return sums
+
+
+def _inverse_power(base: NDArray[Any], beta: float) -> NDArray[Any]:
+    """Return base**-beta."""
+    if beta != 0.75:
+        power: NDArray[Any] = np.power(base, -beta)
+        return power
+    # The exponent of the paper: two roots take 1 ns, np.power without AVX-512 takes 24.
+    root = np.sqrt(base)
+    result: NDArray[Any] = np.sqrt(root)
+    result *= root
+    np.reciprocal(result, out=result)
+    return result

@@ -156,7 +156,7 @@ def _lines(
     for layer in layers:
         own = not layer.children  # the numbers of the others stand at their children
         yield (
-            f"{indentation}{layer.name} {layer.kind}".rstrip(),
+            indentation + f"{layer.name} {layer.kind}".lstrip(),
             str(layer.output_shape),
             f"{layer.parameters:,}" if own and layer.parameters else "",
             _millions(layer.flops) if own and layer.flops else "",

@@ -27,8 +27,8 @@ Metadata = dict[str, str]
 # In a .npz file an array like the others; in a .safetensors file the name of the same thing.
 _METADATA = "__metadata__"
 
-# What NumPy and zipfile raise over damaged archives, and over arrays in one file without a name.
-_UNREADABLE = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile, AttributeError)
+# What NumPy and zipfile raise over damaged archives.
+_UNREADABLE = (ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile)
 
 
 def save(
@@ -155,8 +155,10 @@ def _read(path: str | os.PathLike[str], function: str) -> tuple[dict[str, Array]
 
 
 def _read_npz(file: BinaryIO) -> tuple[dict[str, Array], Metadata]:
-    with np.load(file, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
+    archive = np.load(file, allow_pickle=False)
+    if isinstance(archive, np.ndarray):
+        raise ValueError("an array without a name")
+    arrays = {name: archive[name] for name in archive.files}
     return arrays, json.loads(str(arrays.pop(_METADATA, "{}")))
 
 

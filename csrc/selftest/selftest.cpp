@@ -10,6 +10,7 @@
 #include "engine_checks.h"
 #include "gemm_checks.h"
 #include "isa.h"
+#include "norm_checks.h"
 #include "optimizer_checks.h"
 #include "pack_checks.h"
 #include "pool2d_checks.h"
@@ -39,6 +40,7 @@ void check_isa(const std::string& section, const KernelTable<T>& kernels) {
   check_packing(kernels, random);
   check_depthwise(kernels, random);
   check_pooling(kernels, random);
+  check_normalization(kernels, random);
   check_optimizers(kernels, random);
   for (const int threads : {1, 3}) {
     report.enter(section + " on " + std::to_string(threads) + " threads");

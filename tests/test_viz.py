@@ -169,6 +169,21 @@ def test_feature_maps_are_the_outputs_of_the_layers():
         np.testing.assert_array_equal(edges, np.arange(vector.size + 1) - 0.5)
 
 
+def test_layers_that_work_in_place_change_no_other_picture():
+    model = Sequential(
+        ReLU(inplace=True), Flatten(), Linear(4, 6, rng=1, dtype=np.float64), ReLU(inplace=True)
+    )
+    image = np.array([[[-1.0, 2], [3, -4]]])
+    figure = plot_feature_maps(model, image)
+    assert image.min() == -4
+    np.testing.assert_array_equal(drawn(figure.axes[0]), image[0])
+    np.testing.assert_array_equal(drawn(figure.axes[1]), np.maximum(image[0], 0))
+    scores = model.layers[2](np.array([[0.0, 2, 3, 0]]))[0]
+    assert scores.min() < 0
+    np.testing.assert_array_equal(figure.axes[3].patches[0].get_data().values, scores)
+    np.testing.assert_array_equal(figure.axes[4].patches[0].get_data().values, scores.clip(0))
+
+
 def test_branches_are_drawn_as_one_layer():
     model = Sequential(Parallel(Conv2d(3, 2, 1, rng=0), Sequential(Conv2d(3, 4, 1, rng=1))))
     image = np.random.default_rng(1).uniform(-1, 3, size=(3, 4, 5)).astype(np.float32)
@@ -284,11 +299,13 @@ def test_misclassified_images_have_names_of_classes():
 
 
 def test_equally_confident_errors_keep_their_order():
-    images = scored(*([[2, 0]] * 30))
-    figure = plot_misclassified(Scores(), images, np.ones(30, int))
+    leads = np.random.default_rng(1).integers(1, 4, 300)
+    images = scored(*([lead, 0] for lead in leads))
+    figure = plot_misclassified(Scores(), images, np.ones(300, int))
+    order = sorted(range(300), key=lambda i: -leads[i])
     assert len(figure.axes) == 25
-    for axes, image in zip(figure.axes, images[:25], strict=True):
-        np.testing.assert_array_equal(drawn(axes), image[0])
+    for axes, i in zip(figure.axes, order, strict=False):
+        np.testing.assert_array_equal(drawn(axes), images[i, 0])
 
 
 def test_no_misclassified_images_are_a_result():

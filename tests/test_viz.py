@@ -6,12 +6,12 @@ import copy
 import gc
 import io
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from convolt.layers import Conv2d, Flatten, Layer, Linear, MaxPool2d, Parallel, ReLU, Sequential
+from convolt.training import History
 from convolt.viz import plot_feature_maps, plot_filters, plot_history, plot_misclassified
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed: no pictures")
@@ -95,6 +95,14 @@ def test_filters_before_and_after_have_scales_of_their_own():
         np.testing.assert_array_equal(drawn(axes), side_by_side(weight[:, 0], 2))
         largest = np.abs(weight).max()
         np.testing.assert_allclose(axes.images[0].get_clim(), (-largest, largest))
+
+
+def test_filters_of_a_model_that_is_not_built_yet():
+    branches = Parallel(MaxPool2d(1), Conv2d(1, 2, 3, padding=1, rng=0))
+    model = Sequential(Sequential(ReLU(), branches), Flatten(), Linear(None, 10, rng=0))
+    picture = drawn(plot_filters(model).axes[0])
+    weight = branches.branches[1].weight
+    np.testing.assert_array_equal(picture, side_by_side(weight[:, 0], 2))
 
 
 def test_a_figure_keeps_the_filters_as_they_were():
@@ -235,7 +243,7 @@ def test_an_image_that_a_layer_refuses_names_the_layer():
 def history(epochs):
     names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
     rng = np.random.default_rng(0)
-    return SimpleNamespace(**{name: rng.random(epochs).tolist() for name in names})
+    return History(**{name: rng.random(epochs).tolist() for name in names})
 
 
 @pytest.mark.parametrize("epochs", [1, 7])
@@ -370,9 +378,8 @@ def test_figures_leave_nothing_behind(function):
     from matplotlib.figure import Figure
 
     DRAW[function]()
-    assert (
-        "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
-    )
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()
     gc.collect()
     assert not [o for o in gc.get_objects() if isinstance(o, Figure)]
 

@@ -17,19 +17,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from convolt.layers import Layer, Sequential
+from convolt.training import History
+from convolt.training.evaluation import evaluation_mode
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from convolt.training import History
 
 __all__ = ["plot_feature_maps", "plot_filters", "plot_history", "plot_misclassified"]
 
@@ -97,7 +96,7 @@ def plot_feature_maps(model: Sequential, image: ArrayLike) -> Figure:
     -------
     Figure
         The image, then the output of each layer: its maps side by side on one scale from black to
-        white, or as a curve where it has no height and width.
+        white, or as bars where it has no height and width.
 
     Raises
     ------
@@ -121,7 +120,7 @@ def plot_feature_maps(model: Sequential, image: ArrayLike) -> Figure:
     rows = math.ceil((len(steps) + 1) / columns)
     figure = _new_figure("plot_feature_maps", 3 * columns, 3.2 * rows)
     _draw_output(figure.add_subplot(rows, columns, 1), "input", x[0])
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         for number, (name, layer) in enumerate(steps, 2):
             x = layer(x)
             axes = figure.add_subplot(rows, columns, number)
@@ -151,14 +150,13 @@ def plot_history(history: History) -> Figure:
     ImportError
         If matplotlib is not installed.
     """
-    curves: dict[str, list[float]] = {}
-    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
-        if not hasattr(history, name):
-            raise TypeError(
-                "plot_history: history must be a History, as fit returns it, "
-                f"got {type(history).__name__}"
-            )
-        curves[name] = getattr(history, name)
+    if not isinstance(history, History):
+        raise TypeError(
+            "plot_history: history must be a History, as fit returns it, "
+            f"got {type(history).__name__}"
+        )
+    names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+    curves: dict[str, list[float]] = {name: getattr(history, name) for name in names}
     epochs = len(curves["train_loss"])
     if epochs == 0 or any(len(values) != epochs for values in curves.values()):
         raise ValueError(
@@ -225,7 +223,7 @@ def plot_misclassified(
     for name, value in (("count", count), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"plot_misclassified: {name} must be at least 1, got {value}")
-    with _evaluation_mode(model):
+    with evaluation_mode(model):
         starts = range(0, len(images), batch_size)
         scores = np.concatenate([model(images[i : i + batch_size]) for i in starts])
     _check_classes(scores, labels, classes)
@@ -298,10 +296,10 @@ def _tiled(pictures: Array, gap: float = math.nan) -> Array:
 
 def _first_weight(model: Layer | ArrayLike) -> Array:
     if isinstance(model, Layer):
-        weights = [array for array in model.parameters().values() if array.ndim == 4]
-        if not weights:
+        found = next((array for array in _parameters(model) if array.ndim == 4), None)
+        if found is None:
             raise ValueError("plot_filters: model must have a convolution, got none in it")
-        weight = weights[0]
+        weight = found
     else:
         weight = np.asarray(model)
     if weight.ndim != 4 or weight.shape[1] not in (1, 3) or not weight.size:
@@ -314,6 +312,15 @@ def _first_weight(model: Layer | ArrayLike) -> Array:
     return weight
 
 
+def _parameters(layer: Layer) -> Iterator[Array]:
+    """Give the parameters in their order, those up to a layer that is still to be built."""
+    children = layer.children()
+    for child in children.values():
+        yield from _parameters(child)
+    if not children:
+        yield from layer.parameters().values()
+
+
 def _steps(model: Sequential, path: str = "") -> Iterator[tuple[str, Layer]]:
     """Give the layers of a model and of each `Sequential` inside it, with their names."""
     for name, layer in model.children().items():
@@ -321,16 +328,6 @@ def _steps(model: Sequential, path: str = "") -> Iterator[tuple[str, Layer]]:
             yield from _steps(layer, f"{path}{name}.")
         else:
             yield f"{path}{name}", layer
-
-
-@contextmanager
-def _evaluation_mode(model: Layer) -> Iterator[None]:
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _check_labelled(images: Array, labels: Array) -> None:

@@ -95,7 +95,7 @@ def download(name: str, files: Collection[str], folder: Path) -> None:
 def _retrieve(
     pooch: ModuleType, file: str, checksum: str, mirrors: Iterable[str], folder: Path
 ) -> None:
-    from requests import ConnectionError, HTTPError, RequestException, Timeout
+    from requests.exceptions import ChunkedEncodingError, HTTPError, RequestException
 
     failures = []
     for mirror in mirrors:
@@ -104,10 +104,10 @@ def _retrieve(
             return
         except HTTPError as error:
             failures.append(f"status {error.response.status_code} from {mirror}")
-        except (ConnectionError, Timeout):
-            failures.append(f"no connection to {mirror}")
-        except RequestException:
+        except ChunkedEncodingError:
             failures.append(f"a part of it from {mirror}")
+        except RequestException:
+            failures.append(f"no connection to {mirror}")
         except ValueError:
             failures.append(f"a file with another SHA-256 from {mirror}")
     raise OSError(f"load_mnist: {file} could not be downloaded, got {', '.join(failures)}")

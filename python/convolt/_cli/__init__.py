@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+import convolt
 from convolt._cli import bench, evaluate, info, summary, train, visualize
 
 _COMMANDS = (train, evaluate, summary, visualize, info, bench)
@@ -37,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Fast 2-D convolution and pooling for NumPy arrays.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        *("-V", "--version"), action="version", version=f"convolt {convolt.__version__}"
     )
     commands = parser.add_subparsers(required=True, title="commands", metavar="COMMAND")
     for command in _COMMANDS:

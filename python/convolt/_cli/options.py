@@ -87,16 +87,17 @@ def writable_path(text: str) -> Path:
 
 def add_dataset(parser: argparse.ArgumentParser, default: str) -> None:
     """Add the options that choose a data set and say where it is."""
-    parser.add_argument(
+    group = parser.add_argument_group("images")
+    group.add_argument(
         "--dataset", choices=DATASETS, metavar="NAME", help=f"{', '.join(DATASETS)} ({default})"
     )
-    parser.add_argument(
+    group.add_argument(
         "--data-dir",
         metavar="DIR",
         help="folder of the data set's files (NAME in the folder that CONVOLT_DATA names, or in "
         "the cache)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--download", action="store_true", help="download the data set if it is not there"
     )
 

@@ -53,10 +53,10 @@ def add_to(commands: Commands) -> None:
         "In brackets is what holds without the option.",
     )
     parser.set_defaults(run=run)
-    _add_learning(parser.add_argument_group("what to learn, and how"))
-    add_dataset(parser, default="digits")
     add_threads(parser)
-    _add_files(parser.add_argument_group("files"))
+    add_dataset(parser, default="digits")
+    _add_learning(parser.add_argument_group("learning"))
+    _add_files(parser.add_argument_group("results"))
 
 
 def _add_learning(group: argparse._ArgumentGroup) -> None:

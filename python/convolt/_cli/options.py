@@ -67,6 +67,14 @@ def model_path(text: str) -> Path:
     return path
 
 
+def checkpoint_path(text: str) -> Path:
+    """Read the path of a checkpoint that is to be written."""
+    path = writable_path(text)
+    if path.suffix != ".npz":
+        raise argparse.ArgumentTypeError(f"must end in .npz, got {text}")
+    return path
+
+
 def picture_path(text: str) -> Path:
     """Read the path of a picture that is to be written."""
     if find_spec("matplotlib") is None:

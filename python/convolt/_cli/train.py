@@ -15,13 +15,13 @@ from convolt._cli.options import (
     Commands,
     add_dataset,
     add_threads,
+    checkpoint_path,
     count,
     model_path,
     number,
     picture_path,
     rate,
     set_threads,
-    writable_path,
 )
 from convolt._cli.recipes import DATASETS, MODELS, load_dataset, make_model
 from convolt.data import Augmentation, Compose, Dataset, Flip, Shift
@@ -93,7 +93,7 @@ def _add_files(group: argparse._ArgumentGroup) -> None:
     option("--plot", type=picture_path, metavar="FILE", help="a picture of loss and accuracy")
     option(
         "--checkpoint",
-        type=writable_path,
+        type=checkpoint_path,
         metavar="FILE",
         help="the training, after each epoch: a .npz",
     )

@@ -118,7 +118,7 @@ def fit(
     }
     training = Training(model, optimizer, settings)
     reporter = Reporter(progress, epochs)
-    file = None if checkpoint is None else Path(checkpoint)
+    file = None if checkpoint is None else _checked_path(checkpoint)
     if file is not None:
         _resume_or_begin(file, training, reporter)
     plan = _Plan(data, batch_size, loss, schedule, augment, seed)
@@ -149,6 +149,13 @@ class _Plan(NamedTuple):
     schedule: Schedule | None
     augment: Augment | None
     seed: int
+
+
+def _checked_path(checkpoint: str | os.PathLike[str]) -> Path:
+    path = Path(checkpoint)
+    if path.suffix != ".npz":
+        raise ValueError(f"fit: checkpoint must end in .npz, got {path}")
+    return path
 
 
 def _resume_or_begin(file: Path, training: Training, reporter: Reporter) -> None:

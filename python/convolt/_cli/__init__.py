@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nconvolt: interrupted", file=sys.stderr)
         return 130
-    except (ArithmeticError, ImportError, OSError, RuntimeError, ValueError) as error:
+    except (ArithmeticError, ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
         print(f"convolt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convolt._cli.recipes import make_model
-from convolt.layers import Layer, load_arrays, save
+from convolt.layers import Sequential, load_arrays, save
 from convolt.training import History
 
 
@@ -23,39 +23,42 @@ class Description:
     dataset: str
     history: History
 
-    def untrained(self) -> Layer:
+    def untrained(self) -> Sequential:
         """Return the model as it was before the training."""
         return make_model(self.model, self.input_shape, self.classes, self.seed)
 
 
-def save_model(model: Layer, path: Path, description: Description) -> None:
+def save_model(model: Sequential, path: Path, description: Description) -> None:
     """Write a model and its description to a file."""
     metadata = {name: json.dumps(value) for name, value in asdict(description).items()}
     save(model, path, metadata)
 
 
-def load_model(path: Path) -> tuple[Layer, Description]:
+def load_model(path: Path) -> tuple[Sequential, Description]:
     """Return the model of a file, in its evaluation mode, and the description.
 
     Raises
     ------
     ValueError
         If the file is damaged, or was not written by `save_model`.
+    TypeError
+        If an array has not the dtype of the model.
     """
     arrays, metadata = load_arrays(path)
     try:
-        description = _description(metadata)
-        model = description.untrained()
-        model.load_state_dict(arrays)
-    except (KeyError, TypeError, ValueError) as error:
+        values: dict[str, Any] = {name: json.loads(text) for name, text in metadata.items()}
+        description = Description(
+            **values
+            | {
+                "input_shape": tuple(values["input_shape"]),
+                "history": History(**values["history"]),
+            }
+        )
+    except (KeyError, TypeError, ValueError):
         raise ValueError(
-            f"{path} must be a model that train --save wrote, got one that does not fit: {error}"
+            f"{path} must be a model that train --save wrote, got one without its description"
         ) from None
-    return model.eval(), description
-
-
-def _description(metadata: dict[str, str]) -> Description:
-    values: dict[str, Any] = {name: json.loads(text) for name, text in metadata.items()}
-    values["input_shape"] = tuple(values["input_shape"])
-    values["history"] = History(**values["history"])
-    return Description(**values)
+    model = description.untrained()
+    model.load_state_dict(arrays)
+    model.eval()
+    return model, description

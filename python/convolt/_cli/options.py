@@ -44,13 +44,13 @@ def rate(text: str) -> float:
     return value
 
 
-def shape(text: str) -> tuple[int, ...]:
+def image_shape(text: str) -> tuple[int, ...]:
     """Read a shape such as 3,227,227."""
     try:
         sizes = tuple(count(size) for size in text.split(","))
     except argparse.ArgumentTypeError:
         sizes = ()
-    if len(sizes) not in (1, 3):
+    if len(sizes) != 3:
         raise argparse.ArgumentTypeError(f"must be such as 3,227,227, got {text}")
     return sizes
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from convolt import functional
 from convolt.data import FASHION_MNIST_CLASSES, Dataset, load_digits, load_mnist
-from convolt.layers import Layer
+from convolt.layers import Sequential
 from convolt.models import AlexNet, FashionNet, LeNet5, MnistCNN, MnistInception, SimpleConvNet
 
 Shape = tuple[int, ...]
@@ -25,13 +25,13 @@ class Model(NamedTuple):
         The images that it was designed for.
     """
 
-    make: Callable[[Shape, int, int | None, ModuleType], Layer]
+    make: Callable[[Shape, int, int | None, ModuleType], Sequential]
     input_shape: Shape
 
 
 def _simple_convnet(
     input_shape: Shape, classes: int, seed: int | None, backend: ModuleType
-) -> Layer:
+) -> Sequential:
     channels, height, width = input_shape
     small = min(height, width) < 16  # as the bundled digits, of which 5x5 filters leave little
     return SimpleConvNet(
@@ -44,8 +44,8 @@ def _simple_convnet(
     )
 
 
-def _fixed(kind: Callable[..., Layer], input_shape: Shape, **options: object) -> Model:
-    def make(shape: Shape, classes: int, seed: int | None, backend: ModuleType) -> Layer:
+def _fixed(kind: Callable[..., Sequential], input_shape: Shape, **options: object) -> Model:
+    def make(shape: Shape, classes: int, seed: int | None, backend: ModuleType) -> Sequential:
         return kind(num_classes=classes, seed=seed, backend=backend, **options)
 
     return Model(make, input_shape)
@@ -66,7 +66,7 @@ MODELS: Mapping[str, Model] = MappingProxyType(
 
 def make_model(
     name: str, input_shape: Shape, classes: int, seed: int | None, backend: ModuleType = functional
-) -> Layer:
+) -> Sequential:
     """Make a model for images of a shape.
 
     Raises

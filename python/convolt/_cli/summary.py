@@ -7,7 +7,7 @@ from pathlib import Path
 
 import convolt
 from convolt._cli.model_file import load_model
-from convolt._cli.options import Commands, shape
+from convolt._cli.options import Commands, image_shape
 from convolt._cli.recipes import MODELS, make_model
 
 
@@ -23,7 +23,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.add_argument(
         "--input-shape",
-        type=shape,
+        type=image_shape,
         metavar="C,H,W",
         help="shape of an image (the one that the model was made for)",
     )

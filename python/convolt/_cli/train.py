@@ -25,7 +25,7 @@ from convolt._cli.options import (
 )
 from convolt._cli.recipes import DATASETS, MODELS, load_dataset, make_model
 from convolt.data import Augmentation, Compose, Dataset, Flip, Shift
-from convolt.layers import Layer
+from convolt.layers import Sequential
 from convolt.optim import SGD, AdaGrad, Adam, Optimizer, Schedule, constant, cosine, step
 from convolt.training import History, benchmark_step, fit
 
@@ -38,7 +38,7 @@ _RATES = {"adam": 0.003, "sgd": 0.05, "adagrad": 0.02}
 # Each takes the learning rate and the number of epochs.
 _SCHEDULES: dict[str, Callable[[float, int], Schedule]] = {
     "cosine": cosine,
-    "step": lambda lr, epochs: step(lr, max(epochs / 3, 1)),
+    "step": lambda lr, epochs: step(lr, epochs / 3),
     "constant": lambda lr, epochs: constant(lr),
 }
 _TIMED_STEPS = 5
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> None:
     set_threads(options)
     input_shape, classes = dataset.train_images.shape[1:], len(recipe.classes)
 
-    def make(backend: ModuleType) -> Layer:
+    def make(backend: ModuleType) -> Sequential:
         return make_model(options.model, input_shape, classes, options.seed, backend)
 
     model = make(functional)
@@ -144,7 +144,7 @@ def _make_optimizer(options: argparse.Namespace) -> Optimizer:
     return _OPTIMIZERS[options.optimizer](options.lr or _RATES[options.optimizer])
 
 
-def _fit(model: Layer, dataset: Dataset, options: argparse.Namespace, epochs: int) -> History:
+def _fit(model: Sequential, dataset: Dataset, options: argparse.Namespace, epochs: int) -> History:
     optimizer = _make_optimizer(options)
     augmentations: list[Augmentation] = [Shift(options.shift)] * (options.shift > 0)
     augmentations += [Flip()] * options.flip
@@ -163,7 +163,7 @@ def _fit(model: Layer, dataset: Dataset, options: argparse.Namespace, epochs: in
 
 
 def _time_step(
-    make: Callable[[ModuleType], Layer], dataset: Dataset, options: argparse.Namespace
+    make: Callable[[ModuleType], Sequential], dataset: Dataset, options: argparse.Namespace
 ) -> None:
     x, t = (part[: options.batch_size] for part in (dataset.train_images, dataset.train_labels))
     times = benchmark_step(make, partial(_make_optimizer, options), x, t, repeats=_TIMED_STEPS)

@@ -10,7 +10,6 @@ from convolt import viz
 from convolt._cli.model_file import load_model
 from convolt._cli.options import Commands, add_dataset, number, picture_path
 from convolt._cli.recipes import DATASETS, load_dataset
-from convolt.layers import Sequential
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,5 +80,4 @@ def _draw(options: argparse.Namespace) -> Figure:
         raise ValueError(
             f"visualize: --image must be less than {len(dataset.test_images)}, got {options.image}"
         )
-    assert isinstance(model, Sequential)
     return viz.plot_feature_maps(model, dataset.test_images[options.image])

@@ -1,4 +1,4 @@
-"""The command line, as a process of its own and called from here."""
+"""The command line as a whole: help, exit status, errors in one line, and the small commands."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 
 import convolt
 from convolt import __main__ as cli
-from idx_files import write_mnist
+from convolt import functional, reference
+from convolt._cli import bench
+from convolt.models import LeNet5
 
-TIMES = r"one training step, N = {}: convolt \d+\.\d\d ms, pure NumPy \d+\.\d\d ms, ratio \d+\.\d\n"
+COMMANDS = ("train", "evaluate", "summary", "visualize", "info", "bench")
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -26,19 +28,31 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_train_reports_accuracy_and_ratio():
-    result = run("train")
-    assert result.returncode == 0, result.stderr
-    accuracy = re.fullmatch(
-        r"digits: 1437 training and 360 test images\ntest accuracy: (\d+\.\d\d)%\n"
-        + TIMES.format(100),
-        result.stdout,
-    )
-    assert accuracy, result.stdout
-    assert float(accuracy[1]) >= 97
-    lines = result.stderr.splitlines()
-    assert len(lines) == 20
-    assert all(re.match(r"epoch [ \d]\d/20  loss \d", line) for line in lines)
+def test_help_names_every_command_in_one_line_each(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    for command in COMMANDS:
+        assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
+    assert "exit status: 0 after success" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help(command, capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main([command, "--help"])
+    assert exit_info.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: python -m convolt {command} [-h]")
+    assert max(map(len, text.splitlines())) < 100
+
+
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["--version"])
+    assert exit_info.value.code == 0
+    assert capsys.readouterr().out == f"convolt {convolt.__version__}\n"
 
 
 def test_info_prints_the_build():
@@ -50,89 +64,160 @@ def test_info_prints_the_build():
     assert len(starts) == 1
 
 
-def test_train_without_tqdm_shows_plain_progress(monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert cli.main(["train", "--epochs", "1", "--batch-size", "500"]) == 0
-    output = capsys.readouterr()
-    assert output.err.startswith(
-        "\repoch 1/1   0%\repoch 1/1  33%\repoch 1/1  67%\repoch 1/1  loss"
-    )
-    assert "test accuracy: " in output.out
-
-
-def test_train_reads_mnist_from_a_folder(tmp_path):
-    write_mnist(tmp_path)
-    result = run(
-        *("train", "--dataset", "mnist", "--data-dir", str(tmp_path), "--epochs", "1"),
-        *("--batch-size", "5", "--optimizer", "sgd", "--lr", "0.1", "--seed", "3"),
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("mnist: 12 training and 5 test images\n")
-    assert re.search(TIMES.format(5), result.stdout)
-
-
-def test_train_finds_the_folder_by_the_environment_variable(tmp_path):
-    folder = tmp_path / "fashion-mnist"
-    folder.mkdir()
-    write_mnist(folder)
-    result = run("train", "--dataset", "fashion-mnist", "--epochs", "1", CONVOLT_DATA=str(tmp_path))
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.startswith("fashion-mnist: 12 training and 5 test images\n")
-
-
-def test_options_reach_the_training(monkeypatch, capsys):
-    seen = {}
-
-    def record(model, dataset, optimizer, **options):
-        seen.update(options, optimizer=optimizer)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "fit", record)
-    monkeypatch.setattr(convolt, "set_num_threads", lambda n: seen.update(threads=n))
-    arguments = "--epochs 7 --batch-size 9 --seed 4 --threads 2 --optimizer sgd --lr 0.25"
-    assert cli.main(["train", *arguments.split()]) == 130
-    assert capsys.readouterr().err == "\nconvolt: interrupted\n"
-    assert (seen["epochs"], seen["batch_size"], seen["seed"], seen["threads"]) == (7, 9, 4, 2)
-    assert type(seen["optimizer"]).__name__ == "SGD"
-    assert seen["optimizer"].lr == 0.25
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "--dataset", "mnist", "--data-dir", "nowhere"], "found neither nowhere"),
-        (["train", "--data-dir", "nowhere"], "--data-dir is for mnist and fashion-mnist"),
+        ("train --dataset mnist --data-dir nowhere", "load_mnist: .* nowhere"),
+        ("train --data-dir nowhere", "--data-dir is for mnist and fashion-mnist, got it with dig"),
+        ("train --download", "--download is for mnist and fashion-mnist"),
+        ("train --model lenet5", r"lenet5 does not take images of \(1, 8, 8\): 3 \(Conv2d\): "),
+        ("train --resume", "train: --resume must come with --checkpoint, got it alone"),
+        ("train --resume --checkpoint no.npz", "train: --resume must find no.npz"),
+        ("evaluate nowhere.npz", "No such file or directory: 'nowhere.npz'"),
+        ("evaluate model.pkl", "path must end in .npz or .safetensors, got 'model.pkl'"),
+        ("summary lenet6", "summary: MODEL must be one of simple-convnet, .*, got lenet6"),
+        (
+            "summary lenet5 --input-shape 3,28,28",
+            r"lenet5 does not take .* \(3, 28, 28\): 0 \(Conv2d\): input must have 1 channels",
+        ),
     ],
 )
-def test_an_error_is_one_line(arguments, message):
-    result = run(*arguments)
-    assert result.returncode == 1
-    assert result.stdout == ""
-    assert re.fullmatch(f"convolt: error: .*{message}.*\n", result.stderr)
+def test_an_error_is_one_line(arguments, message, capsys):
+    assert cli.main(arguments.split()) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert re.fullmatch(f"convolt: error: .*{message}.*\n", output.err)
 
 
-def test_mnist_without_a_folder_is_one_line(monkeypatch, capsys):
-    monkeypatch.delenv("CONVOLT_DATA", raising=False)
-    assert cli.main(["train", "--dataset", "mnist"]) == 1
-    assert re.fullmatch("convolt: error: .*data_dir must be given.*\n", capsys.readouterr().err)
+def test_an_error_of_a_process_is_one_line_too():
+    result = run("train", "--dataset", "mnist", "--data-dir", "nowhere")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert re.fullmatch("convolt: error: .*\n", result.stderr)
+
+
+def test_a_message_of_several_lines_becomes_one(monkeypatch, capsys):
+    def fail():
+        raise RuntimeError("first\n  second")
+
+    monkeypatch.setattr(convolt, "build_info", fail)
+    assert cli.main(["info"]) == 1
+    assert capsys.readouterr().err == "convolt: error: first second\n"
+
+
+def test_ctrl_c_has_a_status_of_its_own(monkeypatch, capsys):
+    def press():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(convolt, "build_info", press)
+    assert cli.main(["info"]) == 130
+    assert capsys.readouterr().err == "\nconvolt: interrupted\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: command"),
-        (["fly"], "invalid choice: 'fly'"),
-        (["train", "--dataset", "cifar"], "invalid choice: 'cifar'"),
-        (["train", "--epochs", "0"], "argument --epochs: must be at least 1, got 0"),
-        (["train", "--threads", "two"], "argument --threads: must be an integer, got two"),
-        (["train", "--seed", "-1"], "argument --seed: must be at least 0, got -1"),
-        (["train", "--lr", "inf"], "argument --lr: must be a positive number, got inf"),
-        (["train", "--lr", "x"], "argument --lr: must be a positive number, got x"),
+        ("", "the following arguments are required: COMMAND"),
+        ("fly", "invalid choice: 'fly'"),
+        ("train --dataset cifar", "invalid choice: 'cifar'"),
+        ("train --model alexnet", "invalid choice: 'alexnet'"),
+        ("train --epochs 0", "argument --epochs: must be at least 1, got 0"),
+        ("train --threads two", "argument --threads: must be an integer, got two"),
+        ("train --seed -1", "argument --seed: must be at least 0, got -1"),
+        ("train --lr inf", "argument --lr: must be a positive number, got inf"),
+        ("train --lr x", "argument --lr: must be a positive number, got x"),
+        ("train --save model.pkl", "argument --save: must end in .npz or .safetensors, got model"),
+        ("train --save no/where.npz", "argument --save: must be in a folder that exists, got no/"),
+        ("train --checkpoint run.pkl", "argument --checkpoint: must end in .npz, got run.pkl"),
+        ("summary lenet5 --input-shape 28x28", "--input-shape: must be such as 3,227,227, got 28x"),
+        ("summary lenet5 --input-shape 28,28", "--input-shape: must be such as 3,227,227, got 28,"),
+        ("evaluate", "the following arguments are required: FILE"),
+        ("visualize model.npz --what filters", "are required: -o/--output"),
+        ("visualize model.npz --what cats -o x.png", "argument --what: invalid choice: 'cats'"),
+        ("bench --repeats 0", "argument --repeats: must be at least 1, got 0"),
     ],
 )
 def test_a_bad_option_is_a_usage_error(arguments, message, capsys):
     with pytest.raises(SystemExit) as exit_info:
-        cli.main(arguments)
+        cli.main(arguments.split())
     assert exit_info.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        ("train --plot history.png", "plot"),
+        ("visualize model.npz --what filters -o filters.png", "plot"),
+        ("train --save model.safetensors", "safetensors"),
+    ],
+)
+def test_a_missing_extra_is_named_before_the_work(monkeypatch, capsys, arguments, extra):
+    monkeypatch.setattr("convolt._cli.options.find_spec", lambda name: None)
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(arguments.split())
+    assert exit_info.value.code == 2
+    assert f'pip install "convolt[{extra}]"' in capsys.readouterr().err
+
+
+def test_a_picture_needs_a_kind(capsys):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--plot", "history"])
+    assert "argument --plot: must end in .png, .pdf or .svg, got hist" in capsys.readouterr().err
+
+
+def test_summary_of_a_name(capsys):
+    assert cli.main(["summary", "lenet5"]) == 0
+    assert capsys.readouterr().out == f"{convolt.summary(LeNet5(), (1, 28, 28))}\n"
+
+
+@pytest.mark.parametrize("shape", ["1,28,28", "3,40,30"])
+def test_summary_for_a_shape(capsys, shape):
+    assert cli.main(["summary", "simple-convnet", "--input-shape", shape]) == 0
+    title = f"SimpleConvNet for an input of ({shape.replace(',', ', ')})\n"
+    assert capsys.readouterr().out.startswith(title)
+
+
+# --- bench ----------------------------------------------------------------------------------------
+
+ROW = re.compile(r"(\w+(?: dx| dweight)?) +(\S.*\S) +(\d+\.\d{3}) +(\d+\.\d\d) +(\d+\.\d)\n")
+
+
+@pytest.fixture
+def few_cases(monkeypatch):
+    cases = list(bench._cases(2))[:4:2]
+    monkeypatch.setattr(bench, "_cases", lambda batch: cases if batch == 2 else None)
+    return cases
+
+
+def test_bench_prints_a_row_for_each_operation(few_cases, capsys):
+    assert cli.main(["bench", "--batch", "2", "--repeats", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines(keepends=True)
+    assert lines[0].startswith("float32, N = 2, ")
+    assert lines[1] == "milliseconds, the fastest of 1\n"
+    assert lines[3].split() == ["operation", "input", "convolt", "NumPy", "ratio"]
+    rows = [ROW.fullmatch(line) for line in lines[4:]]
+    assert [row[1] for row in rows] == ["conv2d", "conv2d_backward dweight"]
+    assert {row[2] for row in rows} == {"1x28x28, 30 5x5"}
+
+
+def test_bench_has_every_pass_and_agrees_on_all():
+    cases = list(bench._cases(1))
+    operations = [case.operation for case in cases]
+    assert operations[:3] == ["conv2d", "conv2d_backward dx", "conv2d_backward dweight"]
+    assert {"max_pool2d", "avg_pool2d", "im2col"} <= {*operations}
+    shapes = set()
+    for case in cases:
+        ours, numpys = case.run(functional), case.run(reference)
+        assert abs(ours - numpys).max() <= 1e-4 * abs(numpys).max()
+        shapes.add((case.operation, ours.shape))
+    assert len(shapes) == len(cases), "each case has arrays of its own"
+
+
+@pytest.mark.parametrize("wrong", [1.01, float("nan")])
+def test_bench_times_no_wrong_result(few_cases, monkeypatch, capsys, wrong):
+    right = functional.conv2d
+    monkeypatch.setattr(functional, "conv2d", lambda x, weight: right(x, weight) * wrong)
+    assert cli.main(["bench", "--batch", "2"]) == 1
+    message = "convolt: error: bench: conv2d of 1x28x28, 30 5x5 must agree with NumPy to .*\n"
+    assert re.fullmatch(message, capsys.readouterr().err)

@@ -169,18 +169,27 @@ def test_a_loss_that_is_no_number_ends_the_training(value):
             return value if self.calls == 6 else super().forward(x, t)
 
     optimizer, model = Unchanging(0.25), Counter()
-    message = rf"loss must stay finite, got {value} in batch 2 of epoch 2; .* than 0\.25 may help"
+    message = rf"loss must stay finite, got {value} in batch 2 of epoch 2, lr = 0\.25; .* may help"
     with pytest.raises(FloatingPointError, match=message):
         fit(model, numbers(), optimizer, epochs=2, batch_size=2, loss=Growing())
     assert len(optimizer.rates) == 4
     assert not model.training
 
 
+def test_a_test_loss_that_is_no_number_ends_the_training_too(tmp_path):
+    file, model = tmp_path / "run.npz", Counter()
+    options = {"batch_size": 5, "epochs": 3, "checkpoint": file}
+    message = "got nan on the test images after epoch 2; a lower"
+    with pytest.raises(FloatingPointError, match=message):
+        fit(model, numbers(), SGD(), loss=Scripted(1.0, float("nan")), **options)
+    assert not model.training
+    history = fit(Counter(), numbers(), SGD(), loss=Scripted(2.0, 3.0), **options)
+    assert history.test_loss == [1, 2, 3]
+
+
 def test_a_learning_rate_that_is_too_high_is_reported():
-    with (
-        np.errstate(all="ignore"),
-        pytest.raises(FloatingPointError, match=r"fit: the loss must .*, got (nan|inf)"),
-    ):
+    """And not by warnings of NumPy, which here would be errors."""
+    with pytest.raises(FloatingPointError, match=r"fit: the loss must .*, got (nan|inf)"):
         fit(small_net(), few_digits(), SGD(lr=1e30), epochs=3)
 
 

@@ -34,7 +34,7 @@ def train(stream, **options) -> None:
 
 
 LINES = [rf"epoch {i}/2  loss 1\.8000  test loss 2\.0000  test accuracy 50\.00%" for i in (1, 2)]
-SECONDS = r"  \d+\.\d s"
+SECONDS = r"  \d+\.\d\d s"
 
 
 def is_lines(text: str) -> bool:

@@ -96,8 +96,8 @@ def few_digits(train: int = 60, test: int = 30) -> Dataset:
     )
 
 
-def small_net(backend=functional, *, filters=8, hidden=32, extra=()) -> Sequential:
-    """A network for the digits; `extra` are layers before its last one."""
+def small_net(backend=functional, *, filters=8, hidden=32) -> Sequential:
+    """A network for the digits."""
     rng = np.random.default_rng(0)
     return Sequential(
         Conv2d(1, filters, 3, padding=1, activation="relu", rng=rng, backend=backend),
@@ -105,7 +105,6 @@ def small_net(backend=functional, *, filters=8, hidden=32, extra=()) -> Sequenti
         Flatten(),
         Linear(16 * filters, hidden, rng=rng),
         ReLU(),
-        *extra,
         Linear(hidden, 10, rng=rng),
     )
 

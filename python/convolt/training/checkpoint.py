@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from convolt.layers import Layer
+from convolt.layers import Layer, load_arrays, save_arrays
 from convolt.optim import Optimizer
 from convolt.training.history import History
 
 Array = NDArray[Any]
 
-_TEXT = "training"
+_METADATA = "training"
 
 
 @dataclass
@@ -54,7 +50,7 @@ def save_checkpoint(path: Path, training: Training) -> None:
         "optimizer": training.optimizer.state_dict(),
         "best": training.best or {},
     }
-    arrays: dict[str, Any] = {
+    arrays = {
         f"{group}/{name}": array for group, state in groups.items() for name, array in state.items()
     }
     text = {
@@ -62,9 +58,7 @@ def save_checkpoint(path: Path, training: Training) -> None:
         "history": training.history.to_dict(),
         "random_state": training.model.random_state(),
     }
-    arrays[_TEXT] = np.array(json.dumps(text))
-    with replaced_when_whole(path) as file:
-        np.savez(file, **arrays)
+    save_arrays(arrays, path, {_METADATA: json.dumps(text)})
 
 
 def load_checkpoint(path: Path, training: Training) -> None:
@@ -75,8 +69,13 @@ def load_checkpoint(path: Path, training: Training) -> None:
     ValueError
         If the file is no checkpoint, or of another model, optimizer or other settings.
     """
-    arrays = _read(path)
-    text = json.loads(arrays.pop(_TEXT).item())
+    try:
+        arrays, metadata = load_arrays(path)
+        text = json.loads(metadata[_METADATA])
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"fit: checkpoint must be a file that fit wrote, got {path} ({error})"
+        ) from None
     for name, value in training.settings.items():
         if text["settings"].get(name) != value:
             raise ValueError(
@@ -90,36 +89,8 @@ def load_checkpoint(path: Path, training: Training) -> None:
     training.best = _group(arrays, "best") or None
 
 
-def _read(path: Path) -> dict[str, Array]:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = dict(file)
-    except (EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"fit: checkpoint must be a whole .npz file, got {path}: {error}"
-        ) from None
-    if _TEXT not in arrays:
-        raise ValueError(f"fit: checkpoint must be a file that fit wrote, got {path}")
-    return arrays
-
-
 def _group(arrays: Mapping[str, Array], group: str) -> dict[str, Array]:
     start = f"{group}/"
     return {
         name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)
     }
-
-
-@contextmanager
-def replaced_when_whole(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file that takes the place of `path` once all is written, and else disappears."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -97,7 +97,8 @@ def fit(
         If there is nothing to learn from or to test with, `epochs` or `batch_size` is less than 1,
         or the checkpoint does not belong to this training.
     FloatingPointError
-        If the loss becomes infinite or NaN, before the step that would spread it.
+        If the loss becomes infinite or NaN, before the step that would spread it and before
+        anything of it comes into the checkpoint.
 
     Notes
     -----
@@ -118,7 +119,7 @@ def fit(
     }
     training = Training(model, optimizer, settings)
     reporter = Reporter(progress, epochs)
-    file = None if checkpoint is None else Path(checkpoint)
+    file = None if checkpoint is None else _checked_path(checkpoint)
     if file is not None:
         _resume_or_begin(file, training, reporter)
     plan = _Plan(data, batch_size, loss, schedule, augment, seed)
@@ -151,6 +152,13 @@ class _Plan(NamedTuple):
     seed: int
 
 
+def _checked_path(checkpoint: str | os.PathLike[str]) -> Path:
+    path = Path(checkpoint)
+    if path.suffix != ".npz":
+        raise ValueError(f"fit: checkpoint must end in .npz, got {path}")
+    return path
+
+
 def _resume_or_begin(file: Path, training: Training, reporter: Reporter) -> None:
     if not file.exists():
         save_checkpoint(file, training)  # also tells at once that it cannot be written
@@ -171,12 +179,15 @@ def _run_epoch(
     done, base_lr = training.history.epochs, optimizer.lr
     batches = math.ceil(len(plan.data.train_images) / plan.batch_size)
     model.train()
-    try:
-        with reporter.bar(done + 1, batches) as advance:
-            train_loss, train_accuracy = _train(training, plan, batches, advance)
-    finally:
-        optimizer.lr = base_lr
-    test = evaluate(model, plan.data.test_images, plan.data.test_labels, loss=plan.loss)
+    # What goes wrong is reported by the loss, once.
+    with np.errstate(over="ignore", invalid="ignore"):
+        try:
+            with reporter.bar(done + 1, batches) as advance:
+                train_loss, train_accuracy = _train(training, plan, batches, advance)
+        finally:
+            optimizer.lr = base_lr
+        test = evaluate(model, plan.data.test_images, plan.data.test_labels, loss=plan.loss)
+    _check_finite(test.loss, f"on the test images after epoch {done + 1}")
     history = training.history.extended(
         train_loss=train_loss,
         train_accuracy=train_accuracy,
@@ -208,14 +219,17 @@ def _train(training: Training, plan: _Plan, batches: int, advance: Advance) -> t
             optimizer.lr = plan.schedule(epoch + i / batches)
         scores = model(x)
         value = plan.loss.forward(scores, t)
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"fit: the loss must stay finite, got {value} in batch {i + 1} of epoch "
-                f"{epoch + 1}; a learning rate lower than {optimizer.lr:.3g} may help"
-            )
+        _check_finite(value, f"in batch {i + 1} of epoch {epoch + 1}, lr = {optimizer.lr:.3g}")
         total += value * len(x)
         right += count_right(scores, t)
         model.backward(plan.loss.backward())
         optimizer.update(parameters, model.gradients())
         advance(value)
     return total / images, right / images
+
+
+def _check_finite(loss: float, where: str) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"fit: the loss must stay finite, got {loss} {where}; a lower learning rate may help"
+        )

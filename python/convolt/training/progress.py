@@ -32,7 +32,7 @@ class Reporter:
         self.line(
             f"{self._label(history.epochs)}  loss {history.train_loss[-1]:.4f}  "
             f"test loss {history.test_loss[-1]:.4f}  "
-            f"test accuracy {history.test_accuracy[-1]:.2%}  {history.seconds[-1]:.1f} s"
+            f"test accuracy {history.test_accuracy[-1]:.2%}  {history.seconds[-1]:.2f} s"
         )
 
     def line(self, text: str) -> None:

@@ -1,0 +1,35 @@
+"""``python -m convolt evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from convolt import training
+from convolt._cli.model_file import load_model
+from convolt._cli.options import Commands, add_dataset, add_threads, set_threads
+from convolt._cli.recipes import load_dataset
+
+
+def add_to(commands: Commands) -> None:
+    """Add the command."""
+    what = "measure the loss and the accuracy of a saved model on test images"
+    parser = commands.add_parser("evaluate", help=what, description=f"{what.capitalize()}.")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="the model, as train --save wrote it"
+    )
+    add_dataset(parser, default="the one that the model has learned")
+    add_threads(parser)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print loss and accuracy."""
+    set_threads(options)
+    model, description = load_model(options.file)
+    name = options.dataset or description.dataset
+    dataset = load_dataset(name, options.data_dir, options.download)
+    loss, accuracy = training.evaluate(model, dataset.test_images, dataset.test_labels)
+    print(f"{name}: {len(dataset.test_images)} test images")
+    print(f"test loss: {loss:.4f}")
+    print(f"test accuracy: {accuracy:.2%}")

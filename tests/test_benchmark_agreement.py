@@ -47,14 +47,17 @@ def test_convolt_learns_while_it_is_compared(optimizer):
     ],
 )
 def test_losses_that_are_apart_are_seen(dtype, other, agrees):
-    comparison = Comparison("lenet5", "adam", dtype, [2.0, 1.0, 1.0], [2.0, other, 1.0])
+    theirs = [2.0, other, 1.0]
+    comparison = Comparison("lenet5", "adam", dtype, [2.0, 1.0, 1.0], theirs, [1.5, other, 1.0])
     assert comparison.agrees is agrees
+    assert comparison.rounding == 0.5 or math.isnan(other)
     assert ("too far" in comparison.row()) is not agrees
 
 
 def test_the_command_fails_when_losses_are_apart(monkeypatch, capsys):
     def compare(net, optimizer, dtype, steps):
-        return Comparison(net, optimizer, dtype, [1.0] * steps, [1.0 + (net == "lenet5")] * steps)
+        theirs = [1.0 + (net == "lenet5")] * steps
+        return Comparison(net, optimizer, dtype, [1.0] * steps, theirs, theirs)
 
     monkeypatch.setattr(agreement, "compare", compare)
     assert agreement.main(["--net", "mnist-cnn", "--dtype", "float64"]) == 0

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from contestants import Unsupported
+from contestants.ours import Convolt
 from worker import ISA_LIMITS, Worker, wait_until_idle
 
 
@@ -62,7 +63,7 @@ class Contest:
         self.isa = options.isa
         with ExitStack() as stack:
             for name, contestant in {**ours, **rivals}.items():
-                python = sys.executable if name in ours else options.rivals_python
+                python = _interpreter(contestant, options)
                 worker = Worker(name, contestant, options.threads, python, options.isa)
                 stack.enter_context(worker)
                 try:
@@ -128,6 +129,11 @@ class Contest:
         if line not in self.left_out:
             self.left_out.append(line)
             print(line, flush=True)
+
+
+def _interpreter(contestant: type, options: argparse.Namespace) -> str:
+    """Return the one that has what the contestant computes with."""
+    return sys.executable if issubclass(contestant, Convolt) else options.rivals_python
 
 
 def positive(text: str) -> int:

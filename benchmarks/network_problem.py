@@ -1,51 +1,47 @@
-"""Small networks as facts, and what a pass through them on given data must result in."""
+"""The networks of the library, and what a pass through them on given data must result in."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-IMAGE = (1, 28, 28)
-CLASSES = 10
+from network_facts import LayerFacts, describe
 
-# Convolution: filters, kernel size, padding. Pooling: size, which is the stride too. Linear:
-# outputs. The weights of a linear layer are (inputs, outputs).
-NETWORKS = {
-    # Chapter 7 of K. Saitoh, "Deep Learning from Scratch" (O'Reilly Japan, 2016).
-    "simple-convnet": (
-        ("conv", 30, 5, 0),
-        ("relu",),
-        ("pool", 2),
-        ("flatten",),
-        ("linear", 100),
-        ("relu",),
-        ("linear", CLASSES),
-    ),
-    # LeCun et al., "Gradient-based learning applied to document recognition" (1998), with ReLU and
-    # max pooling, as it is taught today.
-    "lenet5": (
-        ("conv", 6, 5, 2),
-        ("relu",),
-        ("pool", 2),
-        ("conv", 16, 5, 0),
-        ("relu",),
-        ("pool", 2),
-        ("flatten",),
-        ("linear", 120),
-        ("relu",),
-        ("linear", 84),
-        ("relu",),
-        ("linear", CLASSES),
-    ),
+# The class in ``convolt.models``, and what it is told. Nothing random: dropout is off.
+NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "simple-convnet": ("SimpleConvNet", {}),
+    "mnist-cnn": ("MnistCNN", {}),
+    "lenet5": ("LeNet5", {}),
+    "lenet5-1998": ("LeNet5", {"variant": "1998"}),
+    "mnist-inception": ("MnistInception", {}),
+    "fashion-net": ("FashionNet", {}),
+    "alexnet": ("AlexNet", {"dropout": 0.0}),
 }
 TASKS = ("inference", "training")
+TRAINING_BATCHES = {"alexnet": 8}  # of all others 100
 
 # So small that the parameters hardly move: the thousandth step computes what the first one does,
 # and no gradient fades away into denormal numbers.
 LEARNING_RATE = 1e-6
+
+
+def build(net: str, **options: Any) -> Any:
+    """Return a network of ``convolt.models``."""
+    from convolt import models
+
+    name, own = NETWORKS[net]
+    return getattr(models, name)(**own, **options)
+
+
+@cache
+def _facts(net: str) -> tuple[tuple[int, ...], LayerFacts]:
+    network = build(net, seed=0)
+    return network.input_shape, describe(network)
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,14 @@ class NetworkProblem:
     task: str
     batch: int
     dtype: str = "float32"
+    input_shape: tuple[int, ...] = field(init=False, repr=False)
+    facts: LayerFacts = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look the network up, while convolt is here."""
+        input_shape, facts = _facts(self.net)
+        object.__setattr__(self, "input_shape", input_shape)
+        object.__setattr__(self, "facts", facts)
 
     @property
     def name(self) -> str:
@@ -63,39 +67,30 @@ class NetworkProblem:
         return f"{self.net} {self.task}"
 
     def images(self) -> np.ndarray:
-        """Return x (N, 1, 28, 28)."""
+        """Return x (N, C, H, W)."""
         rng = np.random.default_rng(0)
-        return rng.standard_normal((self.batch, *IMAGE), dtype=np.float32).astype(self.dtype)
+        shape = (self.batch, *self.input_shape)
+        return rng.standard_normal(shape, dtype=np.float32).astype(self.dtype)
 
     def labels(self) -> np.ndarray:
         """Return the class of each image (N,)."""
-        return np.random.default_rng(1).integers(CLASSES, size=self.batch)
+        classes = [facts for facts in self.facts.leaves() if facts.parameters][-1]
+        return np.random.default_rng(1).integers(*classes.parameters["bias"], size=self.batch)
 
-    def layers(self) -> Iterator[tuple[str, tuple, tuple[np.ndarray, ...]]]:
-        """Return kind, sizes, and (weight, bias) or nothing, of each layer."""
+    def parameters(self) -> Iterator[np.ndarray]:
+        """Yield the parameters of all layers, layer by layer; linear weights (inputs, outputs)."""
         rng = np.random.default_rng(2)
-        shape = IMAGE
-        for kind, *sizes in NETWORKS[self.net]:
-            weight_shape: tuple[int, ...] = ()
-            if kind == "conv":
-                filters, kernel, padding = sizes
-                weight_shape = (filters, shape[0], kernel, kernel)
-                shape = (filters, *(size + 2 * padding - kernel + 1 for size in shape[1:]))
-            elif kind == "pool":
-                shape = (shape[0], *(size // sizes[0] for size in shape[1:]))
-            elif kind == "flatten":
-                shape = (math.prod(shape),)
-            elif kind == "linear":
-                weight_shape = (*shape, *sizes)
-                shape = tuple(sizes)
-            yield kind, tuple(sizes), _parameters(rng, weight_shape, shape[0])
+        for layer in self.facts.leaves():
+            for name, shape in layer.parameters.items():
+                yield _parameter(rng, name, shape)
 
 
-def _parameters(rng, weight_shape: tuple[int, ...], outputs: int) -> tuple[np.ndarray, ...]:
-    if not weight_shape:
-        return ()
-    deviation = math.sqrt(2 * outputs / math.prod(weight_shape))  # He et al. 2015
-    return deviation * rng.standard_normal(weight_shape), 0.1 * rng.standard_normal(outputs)
+def _parameter(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if len(shape) == 1:
+        return (name == "weight") + 0.1 * rng.standard_normal(shape)
+    outputs = shape[0] if len(shape) == 4 else shape[1]
+    deviation = math.sqrt(2 * outputs / math.prod(shape))  # He et al. 2015
+    return deviation * rng.standard_normal(shape)
 
 
 @dataclass(frozen=True)
@@ -120,10 +115,9 @@ class NetworkExpectation:
 
 def expectation(problem: NetworkProblem) -> NetworkExpectation:
     """Compute the result in float64 with the operators of ``convolt.reference``."""
-    from convolt import reference
-    from network_contestants.ours import ConvoltNetwork
+    from network_contestants.ours import ReferenceNetwork
 
-    compute = ConvoltNetwork(1).prepare(replace(problem, dtype="float64"), backend=reference)
+    compute = ReferenceNetwork(1).prepare(replace(problem, dtype="float64"))
     values = tuple(np.ravel(array) for array in compute())
     ends = np.cumsum([len(value) for value in values])
     samples = tuple(slice(end - len(value), end) for end, value in zip(ends, values, strict=True))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 from argparse import Namespace
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,28 +13,59 @@ import pytest
 
 import networks
 import report
-from convolt.models import SimpleConvNet
-from network_contestants.ours import ConvoltNetwork
+from contestants import Unsupported
+from convolt import models
+from convolt.layers import AvgPool2d, Conv2d, MaxPool2d, MinPool2d, Parallel, Sequential
+from network_contestants.ours import ConvoltNetwork, ReferenceNetwork
 from network_contestants.textbook import TextbookNetwork
-from network_problem import NETWORKS, TASKS, NetworkProblem, expectation
+from network_facts import describe
+from network_problem import NETWORKS, TASKS, NetworkProblem, build, expectation
 from results import LayerResult, NetworkResult, read_json, write_json
 
-
-def parameter_shapes(net):
-    layers = NetworkProblem(net, "inference", 1).layers()
-    return [array.shape for _, _, parameters in layers for array in parameters]
+SMALL = [net for net in NETWORKS if net != "alexnet"]
+IN_THE_TEXTBOOK = ["simple-convnet", "mnist-cnn", "lenet5"]
 
 
-def test_networks_are_those_of_the_literature():
-    book = SimpleConvNet().params.values()
-    assert parameter_shapes("simple-convnet") == [array.shape for array in book]
-    # LeNet-5 with a full second convolution: 156 + 2416 + 48120 + 10164 + 850 parameters.
-    assert sum(np.prod(shape) for shape in parameter_shapes("lenet5")) == 61706
+def test_every_network_is_known_to_the_benchmark():
+    networks = {value for value in vars(models).values() if isinstance(value, type)}
+    networks = {value.__name__ for value in networks if issubclass(value, Sequential)}
+    assert {name for name, _ in NETWORKS.values()} == networks
 
 
-@pytest.mark.parametrize("contestant", [ConvoltNetwork, TextbookNetwork])
+@pytest.mark.parametrize("net", SMALL)
+def test_facts_are_those_of_the_layers(net):
+    problem, network = NetworkProblem(net, "inference", 1), build(net)
+    assert problem.input_shape == network.input_shape
+    shapes = [array.shape for array in problem.parameters()]
+    assert shapes == [array.shape for array in network.parameters().values()]
+    assert pickle.loads(pickle.dumps(problem)) == problem
+
+
+def test_facts_keep_the_tree_and_the_options():
+    facts = describe(
+        Sequential(
+            Conv2d(2, 4, (3, 5), stride=2, padding=1, activation="relu"),
+            Parallel(AvgPool2d(3, stride=1, padding=1), MaxPool2d(3, stride=1, padding=1)),
+        )
+    )
+    convolution, parallel = facts.children
+    assert (convolution.kind, convolution.parameters["weight"]) == ("Conv2d", (4, 2, 3, 5))
+    assert (convolution.options["stride"], convolution.options["activation"]) == ((2, 2), "relu")
+    assert [child.kind for child in parallel.children] == ["AvgPool2d", "MaxPool2d"]
+    assert parallel.children[0].options["kernel_size"] == (3, 3)
+    assert [leaf.kind for leaf in facts.leaves()] == ["Conv2d", "AvgPool2d", "MaxPool2d"]
+    with pytest.raises(ValueError, match=r"describe: layer must be one of .*, got a MinPool2d"):
+        describe(Sequential(MinPool2d(2)))
+
+
 @pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("net", NETWORKS)
+@pytest.mark.parametrize(
+    ("contestant", "net"),
+    [
+        *product([ConvoltNetwork, ReferenceNetwork], SMALL),
+        *product([TextbookNetwork], IN_THE_TEXTBOOK),
+    ],
+)
 def test_contestants_compute_what_the_reference_computes(net, task, contestant):
     problem = NetworkProblem(net, task, 4)
     expected = expectation(problem)
@@ -40,6 +73,12 @@ def test_contestants_compute_what_the_reference_computes(net, task, contestant):
     result = mine.as_array(mine.prepare(problem)())
     assert result.dtype == np.float32
     expected.check([result[sample] for sample in expected.samples], "mine")
+
+
+@pytest.mark.parametrize("net", sorted(set(SMALL) - set(IN_THE_TEXTBOOK)))
+def test_the_textbook_says_which_layers_it_lacks(net):
+    with pytest.raises(Unsupported, match=f"{net} has layers not in the book: [A-Z]"):
+        TextbookNetwork(1).prepare(NetworkProblem(net, "training", 1))
 
 
 def test_both_optimizers_go_the_same_way():

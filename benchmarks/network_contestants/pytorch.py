@@ -28,45 +28,31 @@ class TorchNetwork(Torch):
         return flat([tensor.numpy().T if tensor.ndim == 2 else tensor.numpy() for tensor in result])
 
     def _training(self, problem: NetworkProblem) -> Callable[[], list[Any]]:
+        from network_contestants.torch_modules import loss_of
+
         torch = self.torch
         network, x = self._build(problem), self._tensor(problem.images())
         labels, parameters = torch.from_numpy(problem.labels()), list(network.parameters())
         adam = torch.optim.Adam(parameters, lr=LEARNING_RATE, fused=True)
-        cross_entropy = torch.nn.functional.cross_entropy
+        loss_function = loss_of(problem.facts)
 
         @torch.inference_mode(False)
         def step() -> list[Any]:
             adam.zero_grad()
-            loss = cross_entropy(network(x), labels)
+            loss = loss_function(network(x), labels)
             loss.backward()
             adam.step()
             return [loss.detach(), *(parameter.grad for parameter in parameters)]
 
         return step
 
-    def _build(self, problem: NetworkProblem):
-        torch, nn = self.torch, self.torch.nn
-        modules = []
-        for kind, sizes, parameters in problem.layers():
-            match kind:
-                case "conv":
-                    filters, kernel, padding = sizes
-                    channels = parameters[0].shape[1]
-                    module = nn.Conv2d(channels, filters, kernel, padding=padding)
-                case "linear":
-                    module = nn.Linear(*parameters[0].shape)
-                    parameters = (parameters[0].T, parameters[1])
-                case "pool":
-                    module = nn.MaxPool2d(*sizes)
-                case "relu":
-                    module = nn.ReLU(inplace=True)
-                case "flatten":
-                    module = nn.Flatten()
-            for mine, given in zip(module.parameters(), parameters, strict=True):
-                mine.data.copy_(torch.from_numpy(given))
-            modules.append(module)
-        memory_format = getattr(torch, self.memory_format)
-        return nn.Sequential(*modules).to(memory_format=memory_format)
+    def _build(self, problem: NetworkProblem) -> Any:
+        from network_contestants.torch_modules import module_of
+
+        dtype = getattr(self.torch, problem.dtype)
+        memory_format = getattr(self.torch, self.memory_format)
+        network = module_of(problem.facts, problem.parameters())
+        return network.to(dtype).to(memory_format=memory_format)
 
 
 class TorchChannelsLastNetwork(TorchNetwork):

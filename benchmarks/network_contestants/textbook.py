@@ -10,13 +10,18 @@ K. Saitoh, "Deep Learning from Scratch" (O'Reilly Japan, 2016), chapters 5 to 7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
+from contestants.contestant import Unsupported
 from contestants.numpy_blas import NumPy
 from network_contestants.ours import flat
 from network_problem import LEARNING_RATE, NetworkProblem
+
+Options = dict[str, Any]
+"""What the facts of a layer say of it."""
 
 
 class TextbookNetwork(NumPy):
@@ -24,7 +29,7 @@ class TextbookNetwork(NumPy):
 
     def prepare(self, problem: NetworkProblem) -> Callable[[], list[np.ndarray]]:
         """Return the function to time."""
-        layers = [LAYERS[kind](*sizes, *weights) for kind, sizes, weights in problem.layers()]
+        layers = list(_layers(problem))
         x, labels = problem.images().astype(np.float64), problem.labels()
 
         def scores() -> np.ndarray:
@@ -51,6 +56,17 @@ class TextbookNetwork(NumPy):
     def as_array(self, result: list[np.ndarray]) -> np.ndarray:
         """Put the arrays one after the other."""
         return flat(result)
+
+
+def _layers(problem: NetworkProblem) -> Iterator[Any]:
+    unknown = {facts.kind for facts in problem.facts.children} - LAYERS.keys()
+    if unknown:
+        raise Unsupported(f"{problem.net} has layers not in the book: {', '.join(sorted(unknown))}")
+    parameters = problem.parameters()
+    for facts in problem.facts.children:
+        yield LAYERS[facts.kind](facts.options, *(next(parameters) for _ in facts.parameters))
+        if facts.options.get("activation"):
+            yield Relu()
 
 
 def im2col(x: np.ndarray, kernel: int, stride: int, padding: int) -> np.ndarray:
@@ -93,9 +109,9 @@ class Weighted:
 class Convolution(Weighted):
     """Stride 1."""
 
-    def __init__(self, filters: int, kernel: int, padding: int, weight, bias) -> None:
+    def __init__(self, options: Options, weight: np.ndarray, bias: np.ndarray) -> None:
         self.weight, self.bias = weight, bias
-        self.window = (kernel, 1, padding)
+        self.window = (weight.shape[2], 1, options["padding"])
 
     def forward(self, x: np.ndarray) -> np.ndarray:
         """Return the product of the columns and the filters."""
@@ -120,7 +136,8 @@ class Convolution(Weighted):
 class MaxPooling:
     """Windows beside each other."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, options: Options) -> None:
+        size, _ = options["kernel_size"]
         self.window = (size, size, 0)
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -144,7 +161,7 @@ class MaxPooling:
 class Affine(Weighted):
     """A fully connected layer."""
 
-    def __init__(self, outputs: int, weight, bias) -> None:
+    def __init__(self, options: Options, weight: np.ndarray, bias: np.ndarray) -> None:
         self.weight, self.bias = weight, bias
 
     def forward(self, x: np.ndarray) -> np.ndarray:
@@ -188,12 +205,27 @@ class Flatten:
         return dout.reshape(self.x_shape)
 
 
-LAYERS: dict[str, Callable] = {
-    "conv": Convolution,
-    "relu": Relu,
-    "pool": MaxPooling,
-    "flatten": Flatten,
-    "linear": Affine,
+class LogSoftmax:
+    """Logarithms of probabilities."""
+
+    def forward(self, x: np.ndarray) -> np.ndarray:
+        """Return x less the logarithm of the sum of the exponentials."""
+        x = x - np.max(x, axis=1, keepdims=True)
+        self.out = x - np.log(np.sum(np.exp(x), axis=1, keepdims=True))
+        return self.out
+
+    def backward(self, dout: np.ndarray) -> np.ndarray:
+        """Return dout less the probabilities times its sum."""
+        return dout - np.exp(self.out) * np.sum(dout, axis=1, keepdims=True)
+
+
+LAYERS: dict[str, Callable[..., Any]] = {
+    "Conv2d": Convolution,
+    "Flatten": lambda options: Flatten(),
+    "Linear": Affine,
+    "LogSoftmax": lambda options: LogSoftmax(),
+    "MaxPool2d": MaxPooling,
+    "ReLU": lambda options: Relu(),
 }
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-_FLOATS = (np.dtype(np.float16), np.dtype(np.float32), np.dtype(np.float64))
+_FLOATS = (np.float16, np.float32, np.float64)
 
 
 def result_dtype(function: str, *operands: Any) -> np.dtype[Any]:
@@ -17,15 +17,15 @@ def result_dtype(function: str, *operands: Any) -> np.dtype[Any]:
 
     Operands are arrays, dtypes, or numbers, which promote as NumPy's own do.
     """
-    dtype: np.dtype[Any] = np.result_type(*operands).newbyteorder("=")
+    dtype: np.dtype[Any] = np.result_type(*operands)
     if dtype.kind in "iub":
         return np.dtype(np.float64)
-    if dtype not in _FLOATS:
+    if dtype.type not in _FLOATS:
         raise TypeError(
             f"{function}: the operands must be of float16, float32, float64, integers or bools, "
             f"got {dtype}"
         )
-    return dtype
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
 def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -67,8 +67,9 @@ def softmax(x: Array) -> Array:
     >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    exponentials = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    y: Array = exponentials / np.sum(exponentials, axis=-1, keepdims=True)
+    x = np.asarray(x)
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    y: Array = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return y
 
 
@@ -99,9 +100,10 @@ def cross_entropy_error(y: Array, t: Array) -> Any:
     >>> round(float(cross_entropy_error(np.array([0.1, 0.6, 0.3]), np.array(1))), 4)
     0.5108
     """
-    y, t = np.atleast_2d(y), np.asarray(t)
-    labels = t.reshape(y.shape).argmax(axis=1) if t.size == y.size else t.reshape(len(y))
-    return -np.sum(np.log(y[np.arange(len(y)), labels] + 1e-7)) / len(y)
+    y, t = np.asarray(y), np.asarray(t)
+    rows = y if y.ndim == 2 else y.reshape(1, -1)
+    labels = t.reshape(rows.shape).argmax(axis=1) if t.size == y.size else t
+    return -np.log(rows[np.arange(len(rows)), labels] + 1e-7).sum() / len(rows)
 
 
 def softmax_loss(X: Array, t: Array) -> Any:

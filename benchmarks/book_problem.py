@@ -10,7 +10,9 @@ from types import ModuleType
 import numpy as np
 
 from book_script import CONV_PARAM, SimpleConvNet, Trainer
-from network_problem import CLASSES, IMAGE, LEARNING_RATE, NetworkExpectation
+from network_problem import LEARNING_RATE, NetworkExpectation
+
+IMAGE, CLASSES = (1, 28, 28), 10
 
 # The network of the book's gradient check.
 SMALL = {"input_dim": (1, 10, 10), "conv_param": CONV_PARAM | {"filter_num": 10, "filter_size": 3}}

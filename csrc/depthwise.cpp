@@ -14,7 +14,7 @@ namespace {
 template <typename T>
 bool has_plane_window(const Conv2dProblem& p) {
   const WindowParams& w = p.window;
-  return selected_kernels<T>().plane_windows != nullptr && p.group_in_channels() == 1 &&
+  return plane_kernels<T>().plane_windows != nullptr && p.group_in_channels() == 1 &&
          p.kernel_h == p.kernel_w && (p.kernel_h == 3 || p.kernel_h == 5) &&
          w.stride_h == w.stride_w && w.stride_h <= 2 && w.dilation_h == 1 && w.dilation_w == 1;
 }
@@ -122,7 +122,7 @@ template <typename T>
 void depthwise_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias,
                        bool relu, T* y) {
   if (!has_plane_window<T>(p)) return tap_rows_forward(p, x, weight, bias, relu, y);
-  const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
+  const KernelTable<T>& kernels = plane_kernels<T>();
   const Scratch scratch(zero_row_bytes<T>(p.in_w));
   const int64_t outputs = p.group_out_channels();
   const PlaneWindow<T> window = {nullptr,
@@ -157,7 +157,7 @@ void depthwise_backward_data(const Conv2dProblem& p, const T* dy, const T* weigh
   if (!has_plane_window<T>(p) || p.group_out_channels() != 1) {
     return tap_rows_backward_data(p, dy, weight, bias, dx);
   }
-  const KernelTable<T>& kernels = kernels_for_columns<T>(ceil_div(p.in_w, stride));
+  const KernelTable<T>& kernels = plane_kernels<T>();
   const Scratch scratch(zero_row_bytes<T>(p.out_w));
   const int64_t rows = ceil_div(p.in_h, stride);
   // With stride 1 it is a window over dy, flipped.
@@ -198,7 +198,7 @@ void depthwise_backward_weights(const Conv2dProblem& p, const T* dy, const T* x,
   if (!has_plane_window<T>(p)) return tap_rows_backward_weights(p, dy, x, dweight);
   const int64_t elements = p.out_channels * p.taps();
   if (elements == 0) return;
-  const KernelTable<T>& kernels = kernels_for_columns<T>(p.out_w);
+  const KernelTable<T>& kernels = plane_kernels<T>();
   const DotSplit split(p);
   Slicer size;
   size.take<std::byte>(static_cast<int64_t>(zero_row_bytes<T>(p.in_w)));

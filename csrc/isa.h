@@ -51,4 +51,11 @@ const KernelTable<T>& kernels_for_columns(int64_t columns) {
   }
 }
 
+// The table with the kernels that walk straight over planes, of pooling and of depthwise windows.
+// AVX-512 has none of its own and takes those of AVX2.
+template <typename T>
+const KernelTable<T>& plane_kernels() {
+  return kernels_for_columns<T>(1);
+}
+
 }  // namespace convolt

@@ -13,12 +13,6 @@
 
 namespace convolt {
 
-// The table with the kernels over planes. AVX-512 has none of its own and takes those of AVX2.
-template <typename T>
-const KernelTable<T>& plane_kernels() {
-  return kernels_for_columns<T>(1);
-}
-
 // What they know: square windows of 2 or 3 with stride 1 or 2.
 template <typename T>
 bool has_plane_kernel(const Pool2dProblem& p) {

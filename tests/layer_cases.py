@@ -54,6 +54,11 @@ LAYERS = {
     "conv geometry": lambda b: Conv2d(
         4, 6, (3, 2), (2, 1), ((1, 0), (2, 1)), (1, 2), 2, backend=b, **DOUBLE
     ),
+    "conv valid": lambda b: Conv2d(4, 2, (2, 3), padding="valid", backend=b, **DOUBLE),
+    "conv full": lambda b: Conv2d(4, 2, 3, 2, "full", backend=b, **DOUBLE),
+    "conv same upper": lambda b: Conv2d(4, 2, 2, 2, "same_upper", backend=b, **DOUBLE),
+    "conv same lower": lambda b: Conv2d(4, 2, 2, 2, "same_lower", backend=b, **DOUBLE),
+    "conv xavier": lambda b: Conv2d(4, 2, 1, weight_init="xavier", backend=b, **DOUBLE),
     "conv depthwise": lambda b: Conv2d(4, 4, 3, padding="same", groups=4, backend=b, **DOUBLE),
     "conv without bias": lambda b: Conv2d(4, 2, 2, bias=False, backend=b, **DOUBLE),
     "conv relu": lambda b: Conv2d(4, 5, 3, 2, 1, activation="relu", backend=b, **DOUBLE),
@@ -63,6 +68,7 @@ LAYERS = {
     "max pool": lambda b: MaxPool2d(2, backend=b),
     "max pool overlapping": lambda b: MaxPool2d(3, 2, 1, ceil_mode=True, backend=b),
     "max pool dilated": lambda b: MaxPool2d(2, 1, 0, (2, 3), backend=b),
+    "max pool same upper": lambda b: MaxPool2d(3, 2, "same_upper", backend=b),
     "min pool": lambda b: MinPool2d(3, 1, 1, backend=b),
     "average pool": lambda b: AvgPool2d(2, backend=b),
     "average pool overhang": lambda b: AvgPool2d(3, 2, 1, True, False, backend=b),

@@ -9,6 +9,7 @@ from convolt import functional, reference
 from convolt.layers import (
     AvgPool2d,
     Conv2d,
+    ConvTranspose2d,
     Flatten,
     GlobalAvgPool2d,
     Layer,
@@ -281,10 +282,15 @@ def test_a_network_keeps_its_dtype(dtype):
     [("he", np.sqrt(2 / 200)), ("xavier", np.sqrt(2 / 600)), (0.25, 0.25), (0, 0)],
 )
 @pytest.mark.parametrize(
-    "make", [lambda **k: Conv2d(16, 32, 5, groups=2, **k), lambda **k: Linear(200, 400, **k)]
+    "make",
+    [
+        lambda **k: Conv2d(16, 32, 5, groups=2, **k),
+        lambda **k: Linear(200, 400, **k),
+        lambda **k: ConvTranspose2d(64, 32, 5, 2, groups=2, **k),
+    ],
 )
 def test_weights_have_the_deviation_that_is_asked_for(make, weight_init, expected):
-    # Both have fan_in 200 and fan_out 400, and enough weights for a deviation within 5 %.
+    # All have fan_in 200 and fan_out 400, and enough weights for a deviation within 5 %.
     layer = make(weight_init=weight_init, rng=0)
     assert np.std(layer.weight) == pytest.approx(expected, rel=0.05)
     assert abs(np.mean(layer.weight)) <= 0.05 * expected

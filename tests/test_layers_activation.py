@@ -122,6 +122,16 @@ def test_dropout_at_its_ends(dtype):
         assert Dropout(p)(x).dtype == dtype
 
 
+def test_no_draw_is_dropped_with_probability_0():
+    class Zeros:
+        def random(self, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+            return np.zeros(shape, dtype)
+
+    layer = Dropout(0.0)
+    layer._rng = Zeros()
+    np.testing.assert_array_equal(layer(np.ones(3)), np.ones(3))
+
+
 def test_dropout_in_use_does_nothing():
     layer, x = Dropout(0.5, rng=0).eval(), np.ones(5)
     before = layer.random_state()

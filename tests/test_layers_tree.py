@@ -275,6 +275,8 @@ def test_linear_takes_its_width_from_the_first_input():
     assert lazy.weight is weight
     with pytest.raises(ValueError, match=r"\(N, 20\), got \(2, 7\)"):
         lazy(batch(2, 7))
+    with pytest.raises(ValueError, match=r"^Linear: input must have shape \(20,\), got \(7,\)$"):
+        lazy.build((7,))
 
 
 def test_build_gives_every_linear_its_width_or_none():

@@ -1,7 +1,7 @@
 """The operators, compiled: convolution, pooling, and the column matrices, forward and backward.
 
 Each has a namesake with the same arguments and errors in :mod:`convolt.reference`, its definition
-in pure NumPy.
+in pure NumPy. The normalizations are these definitions themselves.
 
 Images are (N, C, H, W), float32 or float64, all operands of a call alike, in any memory layout:
 what the engine cannot read as it lies is copied once, and nothing is converted. N = 0 is allowed.

@@ -1,7 +1,9 @@
 """Layers with a forward and a backward pass, each a few lines over the operators of convolt.
 
 A layer keeps what its backward pass needs from the latest call of ``forward``, gives its parameters
-and their gradients by name, and never changes an array that it is given. Every layer that needs an
+and their gradients by name, and changes no array that it is given, unless `inplace` says so. Layers
+of layers, `Sequential` and `Parallel`, are layers too, and so are models: all that a `Layer` can
+do, from ``train()`` to ``state_dict()``, reaches every part of it. Every layer that needs an
 operator takes it from `backend`, a module with the functions of `convolt.functional`:
 `convolt.reference` makes of the same network one in pure NumPy.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import numpy as np
@@ -30,13 +31,11 @@ class Sequential(Layer):
 
     def forward(self, x: Array) -> Array:
         """Return the output of the last layer."""
-        done = 0
         try:
             for layer in self.layers:
                 x = layer.forward(x)
-                done += 1
         except (ValueError, TypeError) as error:
-            _name_place(error, done, self.layers[done])
+            _name_place(error, self.layers.index(layer), layer)
             raise
         return x
 
@@ -116,7 +115,7 @@ class Parallel(Layer):
             _name_place(error, len(outputs), self.branches[len(outputs)])
             raise
         _check_joinable([y.shape[1:] for y in outputs])
-        self._saved = np.cumsum([y.shape[1] for y in outputs])[:-1]
+        self._saved = [y.shape[1] for y in outputs]
         return np.concatenate(outputs, axis=1)
 
     def backward(self, dy: Array) -> Array | None:
@@ -127,9 +126,11 @@ class Parallel(Layer):
         RuntimeError
             If some branches compute it and others, with ``needs_dx=False``, do not.
         """
-        parts = np.split(dy, self._from_forward(), axis=1)
+        ends = list(itertools.accumulate(self._from_forward()))
+        starts = [0, *ends[:-1]]
         gradients = [
-            branch.backward(part) for branch, part in zip(self.branches, parts, strict=True)
+            branch.backward(dy[:, start:end])
+            for branch, start, end in zip(self.branches, starts, ends, strict=True)
         ]
         computed = [dx for dx in gradients if dx is not None]
         if not computed:

@@ -206,12 +206,13 @@ def test_bench_has_every_pass_and_agrees_on_all():
     operations = [case.operation for case in cases]
     assert operations[:3] == ["conv2d", "conv2d_backward dx", "conv2d_backward dweight"]
     assert {"max_pool2d", "avg_pool2d", "im2col"} <= {*operations}
-    shapes = set()
+    shapes = []
     for case in cases:
         ours, numpys = case.run(functional), case.run(reference)
         assert abs(ours - numpys).max() <= 1e-4 * abs(numpys).max()
-        shapes.add((case.operation, ours.shape))
-    assert len(shapes) == len(cases), "each case has arrays of its own"
+        shapes.append(ours.shape)
+    assert shapes[:3] == [(1, 30, 24, 24), (1, 1, 28, 28), (30, 1, 5, 5)]
+    assert len({*shapes}) == len(cases) - 1, "the poolings alone have outputs of one shape"
 
 
 @pytest.mark.parametrize("wrong", [1.01, float("nan")])

@@ -123,7 +123,7 @@ def test_the_defaults(seen):
 
 @pytest.mark.parametrize(
     ("option", "kind", "lr"),
-    [("adam", "Adam", 0.003), ("sgd", "SGD", 0.05), ("adagrad", "AdaGrad", 0.02)],
+    [("adam", "Adam", 0.002), ("sgd", "SGD", 0.05), ("adagrad", "AdaGrad", 0.02)],
 )
 def test_each_optimizer_has_a_rate_that_suits(seen, option, kind, lr):
     interrupted(f"--optimizer {option}")

@@ -134,10 +134,10 @@ def test_a_layer_without_a_width_gets_it_from_the_images():
     assert model.parameters()["1.weight"].shape == (64, 10)
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size"])
-def test_counts_below_one_are_refused(name):
-    with pytest.raises(ValueError, match=f"fit: {name} must be at least 1, got 0"):
-        fit(Counter(), numbers(), SGD(), **{name: 0})
+@pytest.mark.parametrize(("name", "least"), [("epochs", 1), ("batch_size", 1), ("seed", 0)])
+def test_numbers_that_are_too_low_are_refused(name, least):
+    with pytest.raises(ValueError, match=f"fit: {name} must be at least {least}, got {least - 1}"):
+        fit(Counter(), numbers(), SGD(), **{name: least - 1})
 
 
 def test_an_evaluation_by_less_than_one_image_is_refused():

@@ -157,6 +157,19 @@ def test_ctrl_c_in_an_evaluation_repeats_the_epoch(tmp_path):
     assert model.w == -3
 
 
+def test_scalars_of_numpy_are_as_good_as_numbers(tmp_path):
+    class Single(BatchLength):
+        def forward(self, x, t):
+            return np.float32(super().forward(x, t))
+
+    options = {"loss": Single(), "checkpoint": tmp_path / "run.npz"}
+    options |= {"seed": np.int64(3), "batch_size": np.int32(5), "schedule": np.float32}
+    for epochs in (1, 2):
+        history = fit(Counter(), numbers(), SGD(), epochs=epochs, **options)
+    assert history.lr == [0, 1]
+    assert history.test_loss == [2, 2]
+
+
 def test_a_finished_training_is_not_repeated(tmp_path):
     file = tmp_path / "run.npz"
     first = net()

@@ -18,11 +18,10 @@ True
 
 from convolt.training.evaluation import Evaluation, evaluate
 from convolt.training.history import EarlyStopping, History
-from convolt.training.loop import Augment, fit
+from convolt.training.loop import fit
 from convolt.training.step_times import StepTimes, benchmark_step
 
 __all__ = [
-    "Augment",
     "EarlyStopping",
     "Evaluation",
     "History",

@@ -82,14 +82,14 @@ def evaluate(
     (0.6931, 0.6667)
     """
     check_images(images, labels, "evaluate")
-    check_count(batch_size, "batch_size", "evaluate")
+    check_at_least(1, batch_size, "batch_size", "evaluate")
     loss = SoftmaxCrossEntropy() if loss is None else loss
     total, right = 0.0, 0
     with evaluation_mode(model):
         for start in range(0, len(images), batch_size):
             batch = slice(start, start + batch_size)
             scores = model(images[batch])
-            total += loss.forward(scores, labels[batch]) * len(scores)
+            total += float(loss.forward(scores, labels[batch])) * len(scores)
             right += count_right(scores, labels[batch])
     return Evaluation(total / len(images), right / len(images))
 
@@ -120,7 +120,7 @@ def check_images(images: Array, labels: Array, function: str) -> None:
         )
 
 
-def check_count(value: int, name: str, function: str) -> None:
-    """Refuse less than one."""
-    if value < 1:
-        raise ValueError(f"{function}: {name} must be at least 1, got {value}")
+def check_at_least(minimum: int, value: int, name: str, function: str) -> None:
+    """Refuse less than a minimum."""
+    if value < minimum:
+        raise ValueError(f"{function}: {name} must be at least {minimum}, got {value}")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convolt.data import Dataset
+from convolt.data import Augmentation, Dataset
 from convolt.layers import Layer, SoftmaxCrossEntropy
 from convolt.optim import Optimizer, Schedule
 from convolt.training.checkpoint import Training, load_checkpoint, save_checkpoint
 from convolt.training.evaluation import (
     Loss,
-    check_count,
+    check_at_least,
     check_images,
     count_right,
     evaluate,
@@ -28,9 +27,6 @@ from convolt.training.history import EarlyStopping, History
 from convolt.training.progress import Advance, Reporter
 
 Array = NDArray[Any]
-
-Augment = Callable[[Array, np.random.Generator], Array]
-"""Returns changed copies of a batch of images, by the random numbers of the generator."""
 
 
 def fit(
@@ -42,7 +38,7 @@ def fit(
     batch_size: int = 100,
     loss: Loss | None = None,
     schedule: Schedule | None = None,
-    augment: Augment | None = None,
+    augment: Augmentation | None = None,
     seed: int = 0,
     early_stopping: EarlyStopping | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -95,7 +91,7 @@ def fit(
     ------
     ValueError
         If there is nothing to learn from or to test with, `epochs` or `batch_size` is less than 1,
-        or the checkpoint does not belong to this training.
+        `seed` is negative, or the checkpoint does not belong to this training.
     FloatingPointError
         If the loss becomes infinite or NaN, before the step that would spread it and before
         anything of it comes into the checkpoint.
@@ -104,17 +100,20 @@ def fit(
     -----
     Ctrl-C ends the training, not the program: `fit` returns the history of the whole epochs, with
     ``interrupted`` set, and the model has what it has learned so far.
+
+    The same model, data and seed give the same bits, with any number of threads.
     """
     check_images(data.train_images, data.train_labels, "fit")
     check_images(data.test_images, data.test_labels, "fit")
-    check_count(epochs, "epochs", "fit")
-    check_count(batch_size, "batch_size", "fit")
+    check_at_least(1, epochs, "epochs", "fit")
+    check_at_least(1, batch_size, "batch_size", "fit")
+    check_at_least(0, seed, "seed", "fit")
     loss = SoftmaxCrossEntropy() if loss is None else loss
     with evaluation_mode(model):
         model(data.train_images[:1])  # gives a Linear(None, ...) its width
     settings = {
-        "seed": seed,
-        "batch_size": batch_size,
+        "seed": int(seed),
+        "batch_size": int(batch_size),
         "early_stopping": None if early_stopping is None else early_stopping.monitor,
     }
     training = Training(model, optimizer, settings)
@@ -148,7 +147,7 @@ class _Plan(NamedTuple):
     batch_size: int
     loss: Loss
     schedule: Schedule | None
-    augment: Augment | None
+    augment: Augmentation | None
     seed: int
 
 
@@ -193,7 +192,7 @@ def _run_epoch(
         train_accuracy=train_accuracy,
         test_loss=test.loss,
         test_accuracy=test.accuracy,
-        lr=base_lr if plan.schedule is None else plan.schedule(done),
+        lr=float(base_lr if plan.schedule is None else plan.schedule(done)),
         seconds=time.perf_counter() - start,
     )
     best = training.best
@@ -218,7 +217,7 @@ def _train(training: Training, plan: _Plan, batches: int, advance: Advance) -> t
         if plan.schedule is not None:
             optimizer.lr = plan.schedule(epoch + i / batches)
         scores = model(x)
-        value = plan.loss.forward(scores, t)
+        value = float(plan.loss.forward(scores, t))
         _check_finite(value, f"in batch {i + 1} of epoch {epoch + 1}, lr = {optimizer.lr:.3g}")
         total += value * len(x)
         right += count_right(scores, t)

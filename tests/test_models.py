@@ -19,6 +19,7 @@ from convolt.models import (
     MnistInception,
     SimpleConvNet,
 )
+from convolt.models.blocks import alexnet_normalization
 from convolt.optim import SGD, Adam
 
 SMALL = {
@@ -169,6 +170,17 @@ def test_images_of_another_dtype_are_refused():
         MnistCNN(seed=0)(np.zeros((1, 1, 28, 28)))
 
 
+@EACH
+def test_every_operator_comes_from_the_backend(name):
+    def backends(layer):
+        own = [layer.backend] if hasattr(layer, "backend") else []
+        return sum(map(backends, layer.children().values()), own)
+
+    found = backends(SMALL[name](seed=0, backend=reference))
+    assert len(found) >= 4
+    assert all(backend is reference for backend in found)
+
+
 def test_both_dtypes_begin_with_the_same_weights():
     single, double = (MnistInception(seed=3, dtype=d).parameters() for d in ("f4", "f8"))
     for key, array in double.items():
@@ -209,6 +221,9 @@ def test_variants_of_lenet():
         ("1998", ["Conv2d", "Sigmoid", "AvgPool2d"], "Sigmoid"),
     ):
         assert kinds[variant] == [*block, *block, *(kind.format(activation) for kind in linear)]
+        weight = LeNet5(variant, seed=0).parameters()["7.weight"]  # of 400 inputs, 120 outputs
+        fans = 400 if variant == "modern" else 400 + 120
+        assert np.std(weight) == pytest.approx(np.sqrt(2 / fans), rel=0.02)
     with pytest.raises(ValueError, match='LeNet5: variant must be "modern" or "1998", got 1998'):
         LeNet5(1998)
 
@@ -241,6 +256,15 @@ def test_alexnet_has_the_papers_convolutions(groups, parameters, monkeypatch):
     assert convolutions[2:] == [(384, 13, 13), (384, 13, 13), (256, 13, 13)]
     poolings = of_kind(MaxPool2d, shapes[1:], model.layers)
     assert poolings == [(96, 27, 27), (256, 13, 13), (256, 6, 6)]
+
+
+def test_the_normalization_of_alexnet_is_that_of_the_paper():
+    x = np.random.default_rng(0).standard_normal((1, 9, 2, 2))
+    expected = np.empty_like(x)
+    for i in range(9):
+        near = x[:, max(i - 2, 0) : i + 3]
+        expected[:, i] = x[:, i] / (2 + 1e-4 * (near**2).sum(axis=1)) ** 0.75
+    np.testing.assert_allclose(alexnet_normalization()(x), expected, rtol=1e-12)
 
 
 def test_alexnet_learns_and_drops_inputs_in_training_only():

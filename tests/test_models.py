@@ -10,7 +10,15 @@ import pytest
 
 from convolt import functional, reference
 from convolt.data import load_digits
-from convolt.layers import Conv2d, MaxPool2d, ReLU, Sequential, SoftmaxCrossEntropy
+from convolt.layers import (
+    Conv2d,
+    Dropout,
+    MaxPool2d,
+    Parallel,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+)
 from convolt.models import (
     AlexNet,
     FashionNet,
@@ -210,6 +218,27 @@ def test_the_plain_cnn_gives_logarithms_of_probabilities():
     assert SoftmaxCrossEntropy()(log_probabilities, labels) == pytest.approx(likelihood)
 
 
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_modules_of_the_inception_net_have_the_activation(activation):
+    model, (x, _) = MnistInception(activation=activation, seed=0), digits(2)
+    for layer in model.layers:
+        x = layer(x)
+        if isinstance(layer, Parallel):
+            assert bool(x.min() < 0) is (activation is None)
+
+
+def test_each_convolution_of_fashion_net_is_followed_by_a_relu():
+    model, (x, _) = FashionNet(seed=0), digits(4)
+    positive = []
+    for layer in model.layers[:-3]:
+        before, x = x, layer(x)
+        if isinstance(layer, Conv2d):
+            assert before.shape[1] == 1 or before.min() == 0
+            positive.append(x.min() == 0)
+    assert positive == [True, False, False, False, False]
+    assert x.min() == 0
+
+
 def test_variants_of_lenet():
     kinds = {
         variant: [type(layer).__name__ for layer in LeNet5(variant).layers]
@@ -254,6 +283,7 @@ def test_alexnet_has_the_papers_convolutions(groups, parameters, monkeypatch):
     convolutions = of_kind(Conv2d, shapes[1:], model.layers)
     assert convolutions[:2] == [(96, 55, 55), (256, 27, 27)]
     assert convolutions[2:] == [(384, 13, 13), (384, 13, 13), (256, 13, 13)]
+    assert of_kind(Dropout, shapes[1:], model.layers) == [(9216,), (9216,)]
     poolings = of_kind(MaxPool2d, shapes[1:], model.layers)
     assert poolings == [(96, 27, 27), (256, 13, 13), (256, 6, 6)]
 

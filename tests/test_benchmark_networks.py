@@ -51,6 +51,7 @@ def test_facts_keep_the_tree_and_the_options():
     convolution, parallel = facts.children
     assert (convolution.kind, convolution.parameters["weight"]) == ("Conv2d", (4, 2, 3, 5))
     assert (convolution.options["stride"], convolution.options["activation"]) == ((2, 2), "relu")
+    assert (facts.kind, parallel.kind) == ("Sequential", "Parallel")
     assert [child.kind for child in parallel.children] == ["AvgPool2d", "MaxPool2d"]
     assert parallel.children[0].options["kernel_size"] == (3, 3)
     assert [leaf.kind for leaf in facts.leaves()] == ["Conv2d", "AvgPool2d", "MaxPool2d"]
@@ -120,6 +121,15 @@ def test_networks_prints_the_table_and_writes_the_numbers(tmp_path, capsys):
     assert (inference.task, inference.batch) == ("inference", 1)
     assert (training.task, training.batch) == ("training", 3)
     assert set(training.ratios) == {"textbook"}
+
+
+def test_batches_are_small_where_images_are_large():
+    options = networks.parse_arguments(["--inference-batch", "2"])
+    assert networks.batch_of("alexnet", "inference", options) == 2
+    assert networks.batch_of("alexnet", "training", options) == 8
+    assert networks.batch_of("lenet5", "training", options) == 100
+    options = networks.parse_arguments(["--training-batch", "3"])
+    assert networks.batch_of("alexnet", "training", options) == 3
 
 
 def written(path, benchmark, results, **settings):

@@ -10,7 +10,15 @@ import pytest
 
 from convolt import functional, reference
 from convolt.data import load_digits
-from convolt.layers import Conv2d, MaxPool2d, ReLU, Sequential, SoftmaxCrossEntropy
+from convolt.layers import (
+    Conv2d,
+    Dropout,
+    MaxPool2d,
+    Parallel,
+    ReLU,
+    Sequential,
+    SoftmaxCrossEntropy,
+)
 from convolt.models import (
     AlexNet,
     FashionNet,
@@ -19,6 +27,7 @@ from convolt.models import (
     MnistInception,
     SimpleConvNet,
 )
+from convolt.models.blocks import alexnet_normalization
 from convolt.optim import SGD, Adam
 
 SMALL = {
@@ -35,7 +44,7 @@ PARAMETERS = {
     "lenet5-1998": 61_706,
     "inception": 97_298,
     "inception-linear": 97_298,
-    "fashion-net": 131_178,
+    "fashion-net": 278_858,
 }
 EACH = pytest.mark.parametrize("name", SMALL)
 
@@ -152,7 +161,7 @@ def test_the_first_layer_does_not_compute_dx(name):
 @EACH
 def test_images_of_another_size_are_refused_with_the_place(name):
     model = SMALL[name](seed=0)
-    refused = [(3, 28, 28), (1, 3, 3)]
+    refused = [(3, 28, 28), (1, 2, 2)]
     if name == "fashion-net":  # which averages whatever is left
         assert model.output_shape((1, 32, 20)) == (10,)
     else:
@@ -167,6 +176,17 @@ def test_images_of_another_size_are_refused_with_the_place(name):
 def test_images_of_another_dtype_are_refused():
     with pytest.raises(TypeError, match="float64"):
         MnistCNN(seed=0)(np.zeros((1, 1, 28, 28)))
+
+
+@EACH
+def test_every_operator_comes_from_the_backend(name):
+    def backends(layer):
+        own = [layer.backend] if hasattr(layer, "backend") else []
+        return sum(map(backends, layer.children().values()), own)
+
+    found = backends(SMALL[name](seed=0, backend=reference))
+    assert len(found) >= 4
+    assert all(backend is reference for backend in found)
 
 
 def test_both_dtypes_begin_with_the_same_weights():
@@ -198,6 +218,27 @@ def test_the_plain_cnn_gives_logarithms_of_probabilities():
     assert SoftmaxCrossEntropy()(log_probabilities, labels) == pytest.approx(likelihood)
 
 
+@pytest.mark.parametrize("activation", ["relu", None])
+def test_modules_of_the_inception_net_have_the_activation(activation):
+    model, (x, _) = MnistInception(activation=activation, seed=0), digits(2)
+    for layer in model.layers:
+        x = layer(x)
+        if isinstance(layer, Parallel):
+            assert bool(x.min() < 0) is (activation is None)
+
+
+def test_each_convolution_of_fashion_net_is_followed_by_a_relu():
+    model, (x, _) = FashionNet(seed=0), digits(4)
+    positive = []
+    for layer in model.layers[:-3]:
+        before, x = x, layer(x)
+        if isinstance(layer, Conv2d):
+            assert before.shape[1] == 1 or before.min() == 0
+            positive.append(x.min() == 0)
+    assert positive == [True, False, False, False, False]
+    assert x.min() == 0
+
+
 def test_variants_of_lenet():
     kinds = {
         variant: [type(layer).__name__ for layer in LeNet5(variant).layers]
@@ -209,6 +250,9 @@ def test_variants_of_lenet():
         ("1998", ["Conv2d", "Sigmoid", "AvgPool2d"], "Sigmoid"),
     ):
         assert kinds[variant] == [*block, *block, *(kind.format(activation) for kind in linear)]
+        weight = LeNet5(variant, seed=0).parameters()["7.weight"]  # of 400 inputs, 120 outputs
+        fans = 400 if variant == "modern" else 400 + 120
+        assert np.std(weight) == pytest.approx(np.sqrt(2 / fans), rel=0.02)
     with pytest.raises(ValueError, match='LeNet5: variant must be "modern" or "1998", got 1998'):
         LeNet5(1998)
 
@@ -227,26 +271,39 @@ def of_kind(kind, shapes, layers) -> list[tuple[int, ...]]:
     return [shape for shape, layer in zip(shapes, layers, strict=True) if isinstance(layer, kind)]
 
 
-def test_alexnet_has_the_papers_sizes():
-    model = AlexNet(seed=Repeating())
-    assert size(model) == 62_378_344
+@pytest.mark.parametrize(("groups", "parameters"), [(1, 3_747_200), (2, 2_334_080)])
+def test_alexnet_has_the_papers_convolutions(groups, parameters, monkeypatch):
+    """Without the linear layers, which are large."""
+    monkeypatch.setattr("convolt.models.alexnet.Linear", lambda *sizes, **options: ReLU())
+    model = AlexNet(groups=groups, seed=0)
+    assert size(model) == parameters
     shapes = [model.input_shape]
     for layer in model.layers:
         shapes.append(layer.output_shape(shapes[-1]))
     convolutions = of_kind(Conv2d, shapes[1:], model.layers)
     assert convolutions[:2] == [(96, 55, 55), (256, 27, 27)]
     assert convolutions[2:] == [(384, 13, 13), (384, 13, 13), (256, 13, 13)]
+    assert of_kind(Dropout, shapes[1:], model.layers) == [(9216,), (9216,)]
     poolings = of_kind(MaxPool2d, shapes[1:], model.layers)
     assert poolings == [(96, 27, 27), (256, 13, 13), (256, 6, 6)]
-    assert shapes[-1] == (1000,)
+
+
+def test_the_normalization_of_alexnet_is_that_of_the_paper():
+    x = np.random.default_rng(0).standard_normal((1, 9, 2, 2))
+    expected = np.empty_like(x)
+    for i in range(9):
+        near = x[:, max(i - 2, 0) : i + 3]
+        expected[:, i] = x[:, i] / (2 + 1e-4 * (near**2).sum(axis=1)) ** 0.75
+    np.testing.assert_allclose(alexnet_normalization()(x), expected, rtol=1e-12)
 
 
 def test_alexnet_learns_and_drops_inputs_in_training_only():
-    model = AlexNet(num_classes=3, groups=2, seed=Repeating())
-    assert size(model) == 60_965_224 - 997 * 4097
+    model = AlexNet(seed=Repeating())
+    assert size(model) == 62_378_344
+    assert model.output_shape(model.input_shape) == (1000,)
     rng = np.random.default_rng(0)
     x = rng.standard_normal((2, *model.input_shape), dtype=np.float32)
-    labels, criterion = np.array([0, 2]), SoftmaxCrossEntropy()
+    labels, criterion = np.array([0, 999]), SoftmaxCrossEntropy()
     before = criterion(model.eval()(x), labels)
     gradients = loss_and_gradients(model.train(), x, labels)[1]
     SGD(1e-4).update(model.parameters(), gradients)

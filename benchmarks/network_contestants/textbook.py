@@ -65,8 +65,6 @@ def _layers(problem: NetworkProblem) -> Iterator[Any]:
     parameters = problem.parameters()
     for facts in problem.facts.children:
         yield LAYERS[facts.kind](facts.options, *(next(parameters) for _ in facts.parameters))
-        if facts.options.get("activation"):
-            yield Relu()
 
 
 def im2col(x: np.ndarray, kernel: int, stride: int, padding: int) -> np.ndarray:

@@ -58,6 +58,18 @@ def test_convolution_is_the_books(size, kernel, stride, pad, b):
     assert_same(mine, theirs, "dW db col col_W")
 
 
+@pytest.mark.parametrize("filters", [15, 16, 17])
+@pytest.mark.parametrize(("kernel", "stride", "pad"), [((3, 2), 1, 0), ((4, 3), 3, 2)])
+def test_images_of_one_channel_have_the_books_gradient(filters, kernel, stride, pad):
+    x, W = integers(3, 1, 8, 7), integers(filters, 1, *kernel, seed=1)
+    mine, theirs = both("Convolution", W, 0, stride, pad)
+    out = theirs.forward(x)
+    np.testing.assert_array_equal(mine.forward(x), out)
+    dout = integers(*out.shape, seed=2)
+    np.testing.assert_array_equal(mine.backward(dout), theirs.backward(dout))
+    assert_same(mine, theirs, "dW db")
+
+
 @pytest.mark.parametrize(
     ("size", "window", "stride"),
     [((6, 8), (2, 2), 2), ((7, 8), (3, 2), 2), ((7, 7), (3, 3), 1), ((8, 7), (2, 3), 5)],

@@ -7,6 +7,7 @@ import os
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 import book_layers
 import convolt
@@ -52,11 +53,11 @@ def test_the_losses_of_a_training_on_mnist_are_the_same():
     if "CONVOLT_DATA" not in os.environ:
         pytest.skip("CONVOLT_DATA does not name a folder with MNIST")
     mnist = load_mnist()
-    x, t = mnist.train_images[:1000], mnist.train_labels[:1000]
+    x, t = mnist.train_images[:500], mnist.train_labels[:500]
     mine, theirs = (
         trained(layers, x, t, 1, 100, "Adam", 0.001) for layers in (compat, book_layers)
     )
-    assert len(mine.train_loss_list) == 10
+    assert len(mine.train_loss_list) == 5
     np.testing.assert_allclose(mine.train_loss_list, theirs.train_loss_list, rtol=0, atol=1e-10)
     assert mine.train_loss_list[-1] < mine.train_loss_list[0]
 
@@ -77,10 +78,11 @@ def test_the_gradients_of_the_network_are_its_numerical_gradients(layers):
 
 
 def test_one_seed_gives_the_same_bits_for_any_number_of_threads():
+    """NumPy's BLAS, whose bits change with its threads, may have a part in no layer."""
     rng = np.random.default_rng(0)
-    x, t = rng.random((60, 1, 28, 28)), rng.integers(10, size=60)
+    x, t = rng.random((100, 1, 28, 28)), rng.integers(10, size=100)
     results = []
     for threads in (1, 1, 2):
-        with convolt.num_threads(threads):
-            results.append(weights(trained(compat, x, t, 2, 30)))
+        with convolt.num_threads(threads), threadpool_limits(threads):
+            results.append(weights(trained(compat, x, t, 2, 100)))
     assert results[0] == results[1] == results[2]

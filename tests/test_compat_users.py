@@ -194,6 +194,17 @@ def test_a_broadcast_gradient_is_taken(make):
 
 
 @EVERY_LAYER
+def test_a_gradient_of_integers_is_taken_and_gives_one_of_floats(make):
+    layer = make()
+    dout = integers(*layer.forward(integers(*SHAPE)).shape)
+    expected = layer.backward(dout)
+    dx = layer.backward(dout.astype(int))
+    np.testing.assert_array_equal(dx, expected)
+    gradients = [getattr(layer, name) for name in ("dW", "db") if hasattr(layer, name)]
+    assert all(array.dtype == float for array in gradients)
+
+
+@EVERY_LAYER
 def test_the_returned_gradient_may_be_written_into(make):
     layer = make()
     x = integers(*SHAPE)
@@ -244,6 +255,10 @@ def test_a_network_may_be_copied_and_pickled(make):
         (
             lambda: book.Convolution(np.ones((4, 3, 3, 3)), 0).forward(np.ones(SHAPE[1:])),
             r"conv2d: x must be \(N, C, H, W\), got shape \(3, 6, 5\)",
+        ),
+        (
+            lambda: book.Affine(np.ones((9, 4)), 0).forward(np.ones(SHAPE)),
+            r"Affine.forward: x must have 9 elements in each sample, got shape \(2, 3, 6, 5\)",
         ),
         (lambda: book.Pooling(2, 2, pad=2).forward(np.ones(SHAPE)), "max_pool2d: padding must be"),
     ],

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from convolt import functional
 from convolt.compat.deep_learning_from_scratch._dtypes import (
     Array,
     after_forward,
-    product,
+    computing_dtype,
     result_dtype,
 )
 from convolt.compat.deep_learning_from_scratch.functions import (
@@ -96,7 +97,8 @@ class Affine:
 
     Notes
     -----
-    Dtypes are promoted as in `Convolution`.
+    Dtypes are promoted as in `Convolution`. The products are the engine's, which have the same bits
+    for any number of threads; those of NumPy's BLAS do not.
     """
 
     def __init__(self, W: Array, b: Any) -> None:
@@ -111,15 +113,39 @@ class Affine:
         """Return ``x @ W + b``."""
         self.original_x_shape = x.shape
         self.x = x.reshape(len(x), -1)
-        out: Array = product("Affine.forward", self.x, self.W) + self.b
+        if self.x.shape[1] != len(self.W):
+            raise ValueError(
+                f"Affine.forward: x must have {len(self.W)} elements in each sample, "
+                f"got shape {x.shape}"
+            )
+        dtype = result_dtype("Affine.forward", self.x, self.W)
+        product = functional.conv2d(*_as_convolution(self.W, self.x, dtype))[0, :, 0]
+        out: Array = product.astype(dtype, copy=False) + self.b
         return out
 
     def backward(self, dout: Array) -> Array:
         """Keep `dW` and `db`, and return the gradient of the input."""
         x = after_forward(self.x, self)
-        self.dW = product("Affine.backward", x.T, dout)
-        self.db = np.sum(dout, axis=0, dtype=self.dW.dtype)
-        return product("Affine.backward", dout, self.W.T).reshape(self.original_x_shape)
+        dtype = result_dtype("Affine.backward", dout, x, self.W)
+        image, filters = _as_convolution(self.W, x, dtype)
+        dout = dout.astype(image.dtype, copy=False)
+        dimage, dfilters, _ = functional.conv2d_backward(
+            dout[None, :, None], image, filters, needs=("dx", "dweight")
+        )
+        self.dW = np.asarray(dimage, dtype)[0, :, 0]
+        self.db = dout.sum(axis=0).astype(dtype, copy=False)
+        return np.asarray(dfilters, dtype).reshape(self.original_x_shape)
+
+
+def _as_convolution(W: Array, x: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return an image and filters whose convolution (1, N, 1, outputs) is ``x @ W``.
+
+    The rows of x are filters of one tap over an image with a channel for each row of W: so neither
+    has to be transposed.
+    """
+    computed = computing_dtype(dtype)
+    image, filters = W.astype(computed, copy=False), x.astype(computed, copy=False)
+    return image[None, :, None], filters[:, :, None, None]
 
 
 class SoftmaxWithLoss:

@@ -33,14 +33,6 @@ def computing_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
-def product(function: str, a: Array, b: Array) -> Array:
-    """Return ``np.dot(a, b)`` in the dtype that :func:`result_dtype` says."""
-    dtype = result_dtype(function, a, b)
-    computed = computing_dtype(dtype)
-    c: Array = np.dot(a.astype(computed, copy=False), b.astype(computed, copy=False))
-    return c.astype(dtype, copy=False)
-
-
 def after_forward(kept: Array | None, layer: object) -> Array:
     """Return what the forward pass of a layer kept."""
     if kept is None:

@@ -65,7 +65,7 @@ def test_each_backward_needs_its_own_forward(make_layer):
     layer = make_layer(functional)
     dy = layer(image())
     dx = layer.backward(dy)
-    with pytest.raises(RuntimeError, match="forward must be called before"):
+    with pytest.raises(RuntimeError, match=r"forward must be called before each backward$"):
         layer.backward(dy)
     np.testing.assert_array_equal(layer(image()), dy)
     np.testing.assert_array_equal(layer.backward(dy), dx)

@@ -70,7 +70,7 @@ class Layer:
         Raises
         ------
         RuntimeError
-            If `forward` was not called before.
+            If `forward` was not called before, or not since the last `backward`.
         """
         raise NotImplementedError
 
@@ -85,7 +85,9 @@ class Layer:
 
     def _from_forward(self) -> Any:
         if self._saved is None:
-            raise RuntimeError(f"{type(self).__name__}.backward: forward must be called before")
+            raise RuntimeError(
+                f"{type(self).__name__}.backward: forward must be called before each backward"
+            )
         # Kept until the next forward pass, large arrays would push the memory of a step beyond what
         # the allocator recycles, and fresh pages for each array cost a large part of the step.
         saved, self._saved = self._saved, None

@@ -159,11 +159,13 @@ def test_a_missing_extra_is_named_before_the_work(monkeypatch, capsys, arguments
     assert f'pip install "convolt[{extra}]"' in capsys.readouterr().err
 
 
-def test_a_picture_needs_a_kind(capsys):
+@pytest.mark.parametrize("name", ["history", "history.xyz"])
+def test_a_picture_needs_a_kind(capsys, name):
     pytest.importorskip("matplotlib")
     with pytest.raises(SystemExit):
-        cli.main(["train", "--plot", "history"])
-    assert "argument --plot: must end in .png, .pdf or .svg, got hist" in capsys.readouterr().err
+        cli.main(["train", "--plot", name])
+    message = f"argument --plot: must end in .png, .pdf or .svg, got {name}\n"
+    assert message in capsys.readouterr().err
 
 
 def test_summary_of_a_name(capsys):

@@ -78,11 +78,17 @@ def test_evaluate_on_another_data_set(fashion, capsys):
         assert capsys.readouterr().out.startswith(f"{name}: 5 test images\ntest loss: ")
 
 
-def test_evaluate_on_images_that_do_not_fit(folder, fashion, capsys):
+@pytest.mark.parametrize("command", ["evaluate", "visualize --what features -o x.png"])
+def test_images_that_do_not_fit(folder, fashion, capsys, command):
+    if command != "evaluate":
+        pytest.importorskip("matplotlib")
     file = folder / "model.npz"
-    assert cli.main(f"evaluate {file} --dataset mnist --data-dir {fashion}".split()) == 1
-    message = r"convolt: error: 4 \(Linear\): x must have shape \(N, 480\), got .*\n"
-    assert re.fullmatch(message, capsys.readouterr().err)
+    assert cli.main(f"{command} {file} --dataset mnist --data-dir {fashion}".split()) == 1
+    assert re.fullmatch(
+        rf"convolt: error: {re.escape(str(file))} does not take the images of mnist, "
+        r"\(1, 28, 28\): 4 \(Linear\): input must have shape \(480,\), got .*\n",
+        capsys.readouterr().err,
+    )
 
 
 def test_summary_of_a_file(folder, capsys):

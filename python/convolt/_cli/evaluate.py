@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from convolt import training
-from convolt._cli.model_file import load_model
+from convolt._cli.model_file import dataset_for, load_model
 from convolt._cli.options import Commands, add_dataset, add_threads, set_threads
-from convolt._cli.recipes import load_dataset
 
 
 def add_to(commands: Commands) -> None:
@@ -27,8 +26,7 @@ def run(options: argparse.Namespace) -> None:
     """Print loss and accuracy."""
     set_threads(options)
     model, description = load_model(options.file)
-    name = options.dataset or description.dataset
-    dataset = load_dataset(name, options.data_dir, options.download)
+    name, dataset = dataset_for(model, description, options)
     loss, accuracy = training.evaluate(model, dataset.test_images, dataset.test_labels)
     print(f"{name}: {len(dataset.test_images)} test images")
     print(f"test loss: {loss:.4f}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from convolt._cli.recipes import make_model
+from convolt._cli.recipes import load_dataset, make_model
+from convolt.data import Dataset
 from convolt.layers import Sequential, load_arrays, save
 from convolt.training import History
 
@@ -62,3 +64,25 @@ def load_model(path: Path) -> tuple[Sequential, Description]:
     model.load_state_dict(arrays)
     model.eval()
     return model, description
+
+
+def dataset_for(
+    model: Sequential, description: Description, options: argparse.Namespace
+) -> tuple[str, Dataset]:
+    """Return the name and the images of the data set that the options ask for.
+
+    Raises
+    ------
+    ValueError
+        If the model does not take its images.
+    """
+    name = options.dataset or description.dataset
+    dataset = load_dataset(name, options.data_dir, options.download)
+    input_shape = dataset.test_images.shape[1:]
+    try:
+        model.output_shape(input_shape)
+    except ValueError as error:
+        raise ValueError(
+            f"{options.file} does not take the images of {name}, {input_shape}: {error}"
+        ) from None
+    return name, dataset

@@ -80,7 +80,7 @@ def picture_path(text: str) -> Path:
     if find_spec("matplotlib") is None:
         raise argparse.ArgumentTypeError('needs matplotlib: pip install "convolt[plot]"')
     path = writable_path(text)
-    if not path.suffix:
+    if path.suffix not in (".png", ".pdf", ".svg"):
         raise argparse.ArgumentTypeError(f"must end in .png, .pdf or .svg, got {text}")
     return path
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from convolt import viz
-from convolt._cli.model_file import load_model
+from convolt._cli.model_file import dataset_for, load_model
 from convolt._cli.options import Commands, add_dataset, number, picture_path
-from convolt._cli.recipes import DATASETS, load_dataset
+from convolt._cli.recipes import DATASETS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,8 +70,7 @@ def _draw(options: argparse.Namespace) -> Figure:
         return viz.plot_filters(model, before=description.untrained())
     if options.what == "history":
         return viz.plot_history(description.history)
-    name = options.dataset or description.dataset
-    dataset = load_dataset(name, options.data_dir, options.download)
+    name, dataset = dataset_for(model, description, options)
     if options.what == "misclassified":
         return viz.plot_misclassified(
             model, dataset.test_images, dataset.test_labels, classes=DATASETS[name].classes

@@ -63,9 +63,10 @@ def im2col(
 ) -> NDArray[Any]:
     """Lay the windows of a batch of images out as the rows of a matrix.
 
-    The layout of the book "Deep Learning from Scratch" (K. Saito, O'Reilly Japan 2016, section
+    The layout of the book "Deep Learning from Scratch" (K. Saitoh, O'Reilly Japan 2016, section
     7.4): with it a convolution is ``im2col(x, ...) @ weight.reshape(OC, -1).T``. The convolutions
-    of this library do not need it.
+    of this library do not need it. The arguments are not the book's, which names height and width
+    of the filter one after the other: that function is in `convolt.compat`.
 
     Parameters
     ----------

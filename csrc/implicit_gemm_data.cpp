@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "folded_taps.h"
 #include "grouped_gemm.h"
 #include "implicit_gemm.h"
 #include "isa.h"
@@ -177,6 +178,10 @@ template <typename T>
 void gemm_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                         T* dx) {
   if (p.batch == 0) return;
+  constexpr double kLeastWaste = 1.5;
+  if (bias == nullptr && suits_folded_taps(p, kLeastWaste)) {
+    return folded_taps_backward_data(p, dy, weight, dx);
+  }
   const WindowParams& w = p.window;
   DataGradient<T> gradient = {p,
                               selected_kernels<T>(),

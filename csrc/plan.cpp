@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "folded_taps.h"
 #include "isa.h"
 #include "winograd_cost.h"
 
@@ -71,6 +72,11 @@ template <typename T>
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked, bool prepared) {
   if (is_winograd(asked)) return named_winograd(problem, pass, asked);
   if (asked != Algorithm::kAuto) return asked;
+  // Winograd wastes less on padding than the product does.
+  constexpr double kLeastWaste = 1.9;
+  if (pass == Pass::kBackwardData && suits_folded_taps(problem, kLeastWaste)) {
+    return Algorithm::kGemm;
+  }
   if (std::is_same_v<T, float> && suits_winograd(problem)) {
     const KernelTable<T>& kernels = selected_kernels<T>();
     const ProductTile tile = {kernels.mr, kernels.lanes};

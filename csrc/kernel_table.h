@@ -66,8 +66,8 @@ struct KernelTable {
   void (*spread_row)(const T* values, const RowSampling* taps, int64_t tap_count, int64_t step,
                      T* row);
   T (*sum)(const T* x, int64_t count);  // kernels/plane_sums.h
-  // Planes of `count` elements behind each other: the sum of each, and one value for all of each.
-  void (*plane_sums)(const T* x, int64_t planes, int64_t count, T* sums);
+  // Planes of `count` elements behind each other: the mean of each, and one value for all of each.
+  void (*plane_means)(const T* x, int64_t planes, int64_t count, T* means);
   void (*fill_planes)(const T* values, int64_t planes, int64_t count, T* y);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
 

@@ -282,8 +282,7 @@ template <typename T>
 void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y) {
   const KernelTable<T>& kernels = selected_kernels<T>();
   for_some_planes(planes, pixels, [&](int64_t first, int64_t count) {
-    kernels.plane_sums(x + first * pixels, count, pixels, y + first);
-    for (int64_t i = first; i < first + count; ++i) y[i] /= static_cast<T>(pixels);
+    kernels.plane_means(x + first * pixels, count, pixels, y + first);
   });
 }
 

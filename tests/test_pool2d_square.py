@@ -239,6 +239,19 @@ def test_a_winner_outside_the_plane(kernel: int, stride: int) -> None:
         )
 
 
+@pytest.mark.parametrize("planes", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_winner_outside_one_of_some_planes(planes: int, stride: int) -> None:
+    size = 2 * stride + 3
+    for plane in range(planes):
+        winners = np.zeros((1, planes, 3, 3), np.uint8)
+        winners[0, plane, 1, 2] = 9
+        with pytest.raises(ValueError, match=r"^max_pool2d_backward: indices must lie in"):
+            functional.max_pool2d_winners_backward(
+                np.ones(winners.shape, np.float32), winners, (1, planes, size, size), 3, stride
+            )
+
+
 def test_winners_of_another_kind_are_refused() -> None:
     dy = np.ones((1, 1, 2, 2), np.float32)
     with pytest.raises(TypeError, match="winners must have dtype uint8, got int64"):

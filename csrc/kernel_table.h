@@ -65,9 +65,9 @@ struct KernelTable {
   // row[tap.start + i * step] += values[i] for every tap and i in [tap.begin, tap.end).
   void (*spread_row)(const T* values, const RowSampling* taps, int64_t tap_count, int64_t step,
                      T* row);
-  // Planes of `count` elements behind each other, kernels/plane_sums.h: the sum of each, and one
+  // Planes of `count` elements behind each other, kernels/plane_sums.h: the mean of each, and one
   // value for all of each.
-  void (*plane_sums)(const T* x, int64_t planes, int64_t count, T* sums);
+  void (*plane_means)(const T* x, int64_t planes, int64_t count, T* means);
   void (*fill_planes)(const T* values, int64_t planes, int64_t count, T* y);
   int64_t (*first_maximum)(const T* x, int64_t count);  // NaN counts as largest; count >= 1
 

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import convolt
+from bounds import bound
 from convolt import functional, reference
 from strategies import Pool2dCase, exact_integers, pool2d_cases, seeds, square_pool2d_cases
 
@@ -187,6 +188,23 @@ def test_many_small_planes_on_any_number_of_threads(
     assert_same(functional.global_avg_pool2d_backward(mean, x.shape), mean_backward)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pixels", [1, 7, 24, 49, 64, 97, 193, 400])
+def test_mean_of_a_plane_among_others(isa: str, dtype: Any, pixels: int) -> None:
+    """Planes are summed some at a time; the bits of a mean do not depend on its neighbours."""
+    x = np.random.default_rng(6).standard_normal((1, 37, 1, pixels)).astype(dtype)
+    wide = x.astype(np.longdouble)
+    error = np.abs(functional.global_avg_pool2d(x) - wide.mean(axis=(2, 3), keepdims=True))
+    assert (error <= bound(np.abs(wide).mean(axis=(2, 3), keepdims=True), pixels, dtype)).all()
+    x[0, 11, 0, -1] = np.nan
+    x[0, 36, 0, 0] = -INF
+    means = functional.global_avg_pool2d(x)
+    for plane in range(37):
+        assert_same(functional.global_avg_pool2d(x[:, [plane]]), means[:, [plane]])
+    assert np.flatnonzero(np.isnan(means)).tolist() == [11]
+    assert np.flatnonzero(np.isinf(means)).tolist() == [36]
+
+
 # --- what layers keep ---------------------------------------------------------------------------
 
 
@@ -219,6 +237,19 @@ def test_a_winner_outside_the_plane(kernel: int, stride: int) -> None:
         functional.max_pool2d_winners_backward(
             dy, np.full(dy.shape, 254, np.uint8), (1, 1, size, size), kernel, stride
         )
+
+
+@pytest.mark.parametrize("planes", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_winner_outside_one_of_some_planes(planes: int, stride: int) -> None:
+    size = 2 * stride + 3
+    for plane in range(planes):
+        winners = np.zeros((1, planes, 3, 3), np.uint8)
+        winners[0, plane, 1, 2] = 9
+        with pytest.raises(ValueError, match=r"^max_pool2d_backward: indices must lie in"):
+            functional.max_pool2d_winners_backward(
+                np.ones(winners.shape, np.float32), winners, (1, planes, size, size), 3, stride
+            )
 
 
 def test_winners_of_another_kind_are_refused() -> None:

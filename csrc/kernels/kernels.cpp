@@ -88,7 +88,7 @@ constexpr KernelTable<T> make_table() {
   table.divide_row = divide_row<T>;
   table.add_row = add_row<T>;
   table.spread_row = spread_row<T>;
-  table.plane_sums = plane_sums<T>;
+  table.plane_means = plane_means<T>;
   table.fill_planes = fill_planes<T>;
   table.first_maximum = first_maximum<T>;
   table.relu_backward = relu_backward<T>;

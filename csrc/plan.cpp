@@ -72,9 +72,9 @@ template <typename T>
 Algorithm plan(const Conv2dProblem& problem, Pass pass, Algorithm asked, bool prepared) {
   if (is_winograd(asked)) return named_winograd(problem, pass, asked);
   if (asked != Algorithm::kAuto) return asked;
-  // Winograd wastes less on padding than the product does.
-  constexpr double kLeastWaste = 1.9;
-  if (pass == Pass::kBackwardData && suits_folded_taps(problem, kLeastWaste)) {
+  // Winograd wastes less on padding than the product does, and needs no fold of many channels.
+  const double least_waste = problem.in_channels <= problem.out_channels ? 1.9 : 1e9;
+  if (pass == Pass::kBackwardData && suits_folded_taps(problem, least_waste)) {
     return Algorithm::kGemm;
   }
   if (std::is_same_v<T, float> && suits_winograd(problem)) {

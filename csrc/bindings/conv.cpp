@@ -251,7 +251,9 @@ class PyPreparedConv2d {
     py::array y = make_output<T>(kFunction, out, p.output_shape());
     T* const y_data = output_data<T>(y);
     const T* const bias = bias_.empty() ? nullptr : bias_.data();
-    without_gil([&] { conv2d_forward(p, chosen, x_data, weight_, bias, relu_, y_data); });
+    with_memory_errors(kFunction, [&] {
+      without_gil([&] { conv2d_forward(p, chosen, x_data, weight_, bias, relu_, y_data); });
+    });
     return y;
   }
 

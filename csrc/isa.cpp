@@ -71,8 +71,8 @@ Isa parse(const std::string& source, const std::string& name) {
     why = known.tables == nullptr ? "is not compiled into this build"
                                   : "is not supported by this CPU";
   }
-  throw std::invalid_argument(source + ": expected one of " + join_names(supported) + "; got '" +
-                              name + "', which " + why);
+  throw std::invalid_argument(source + ": name must be one of " + join_names(supported) +
+                              ", got '" + name + "', which " + why);
 }
 
 Isa default_isa() {

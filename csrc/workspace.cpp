@@ -47,7 +47,9 @@ thread_local Arena arena;
 }  // namespace
 
 std::byte* allocate_block(std::size_t bytes) {
-  auto* const data = static_cast<std::byte*>(::operator new(bytes, alignment_of_block(bytes)));
+  auto* const data =
+      static_cast<std::byte*>(::operator new(bytes, alignment_of_block(bytes), std::nothrow));
+  if (data == nullptr) throw OutOfMemory(bytes);
 #if defined(__linux__)
   // Advice only: where it is refused, the pages are small ones.
   if (bytes >= kHugePage) madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);

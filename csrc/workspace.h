@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "common.h"
 
@@ -13,13 +14,19 @@ namespace convolt {
 // Arenas that grew beyond this are given back at the end of the call.
 constexpr std::size_t kRetainedScratchBytes = std::size_t{64} << 20;
 
+// What is thrown where memory is short for a block.
+struct OutOfMemory : std::bad_alloc {
+  explicit OutOfMemory(std::size_t asked) : bytes(asked) {}
+  std::size_t bytes;
+};
+
 // Memory on a cache line; a large block on huge pages, where the system has them: its parts then
 // neither compete for the sets of the second level of the cache, as scattered small pages do by
-// chance, nor wait for their addresses. Throws std::bad_alloc.
+// chance, nor wait for their addresses. Throws OutOfMemory.
 std::byte* allocate_block(std::size_t bytes);
 void free_block(std::byte* data, std::size_t bytes);
 
-// A block of scratch for the lifetime of the object. Throws std::bad_alloc.
+// A block of scratch for the lifetime of the object. Throws OutOfMemory.
 class Scratch {
  public:
   explicit Scratch(std::size_t bytes);

@@ -24,6 +24,30 @@ INDICES = np.zeros(POOLED.shape, np.int64)
 SHAPE = X.shape
 SQUARE = np.zeros((2, 3, 3, 3), np.float32)
 
+CHANNELS = np.zeros(3, np.float32)
+
+# Function, arguments, and the name of one that is a flag.
+FLAGS: list[tuple[str, tuple[Any, ...], str]] = [
+    ("conv2d", (X, WEIGHT), "strict"),
+    ("conv_output_size", (8, 3), "strict"),
+    ("conv2d_backward", (DY, X, WEIGHT), "overwrite_dy"),
+    *(
+        (function, (X, 2), flag)
+        for function in ("max_pool2d", "min_pool2d")
+        for flag in ("ceil_mode", "return_indices", "strict")
+    ),
+    ("max_pool2d_backward", (POOLED, INDICES, SHAPE, 2), "ceil_mode"),
+    ("min_pool2d_backward", (POOLED, INDICES, SHAPE, 2), "ceil_mode"),
+    *(("avg_pool2d", (X, 2), flag) for flag in ("ceil_mode", "count_include_pad", "strict")),
+    ("avg_pool2d_backward", (POOLED, SHAPE, 2), "ceil_mode"),
+    ("avg_pool2d_backward", (POOLED, SHAPE, 2), "count_include_pad"),
+    ("pool_output_size", (8, 2), "ceil_mode"),
+    ("pool_output_size", (8, 2), "strict"),
+    ("global_max_pool2d", (X,), "return_indices"),
+    ("batch_norm2d_backward", (X, X, None, CHANNELS, CHANNELS), "training"),
+]
+NO_FLAGS = ("no", "", 2, 1, 0, None, 1.0, np.array(True))
+
 VALUE_ERRORS = [
     Refusal(
         "conv2d",
@@ -297,5 +321,10 @@ TYPE_ERRORS = [
         (POOLED, POOLED, SHAPE, 2),
         {},
         "indices must be integers, got float32",
+    ),
+    *(
+        Refusal(function, args, {flag: value}, f"{flag} must be True or False, got {value!r}")
+        for function, args, flag in FLAGS
+        for value in NO_FLAGS
     ),
 ]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 
 import brute_force
-from convolt import _arguments, reference
+from convolt import _arguments, functional, reference
 from convolt._arguments import conv_output_size, pair, pool_output_size, resolve_padding
-from refusals import TYPE_ERRORS, VALUE_ERRORS, Refusal
+from refusals import FLAGS, NO_FLAGS, TYPE_ERRORS, VALUE_ERRORS, Refusal, X
 from strategies import Conv2dCase, Pool2dCase, conv2d_cases, pool2d_cases
 
 
@@ -196,6 +196,56 @@ def test_refusals(error: type[Exception], refusal: Refusal) -> None:
     with pytest.raises(error, match=re.escape(refusal.message)) as caught:
         getattr(reference, refusal.function)(*refusal.args, **refusal.kwargs)
     assert str(caught.value).startswith(f"{refusal.function}: ")
+
+
+@pytest.mark.parametrize("module", [functional, reference])
+@pytest.mark.parametrize(("function", "args", "flag"), FLAGS)
+def test_bools_of_numpy_are_flags(
+    module: Any, function: str, args: tuple[Any, ...], flag: str
+) -> None:
+    operator = getattr(module, function)
+    for value in (True, False):
+        result, expected = (
+            operator(*args, **{flag: np.bool_(value)}),
+            operator(*args, **{flag: value}),
+        )
+        assert type(result) is type(expected)
+        np.testing.assert_equal(result, expected)
+
+
+def test_numpy_bools_decide() -> None:
+    """What a flag of NumPy's is taken for, where it makes a difference."""
+    x = np.arange(49.0).reshape(1, 1, 7, 7)
+    for module in (functional, reference):
+        assert module.max_pool2d(x, 2, ceil_mode=np.True_).shape == (1, 1, 4, 4)
+        assert module.max_pool2d(x, 2, ceil_mode=np.False_).shape == (1, 1, 3, 3)
+        assert len(module.min_pool2d(x, 2, return_indices=np.True_)) == 2
+        counted, not_counted = (
+            module.avg_pool2d(x, 3, padding=1, count_include_pad=flag)[0, 0, 0, 1]
+            for flag in (np.True_, np.False_)
+        )
+        assert counted * 9 == not_counted * 6
+        for call in (
+            lambda flag, m=module: m.conv2d(x, x[:, :, :2, :2], stride=2, strict=flag),
+            lambda flag, m=module: m.avg_pool2d(x, 2, strict=flag),
+            lambda flag, m=module: m.pool_output_size(7, 2, strict=flag),
+        ):
+            call(np.False_)
+            with pytest.raises(ValueError, match="stride must divide"):
+                call(np.True_)
+
+
+@pytest.mark.parametrize("module", [functional, reference])
+@pytest.mark.parametrize("value", NO_FLAGS)
+def test_flags_of_winners(module: Any, value: Any) -> None:
+    expected = re.escape(f"ceil_mode must be True or False, got {value!r}")
+    y = np.zeros((2, 3, 4, 4), np.float32)
+    winners = np.zeros(y.shape, np.uint8)
+    for kind in ("max_pool2d", "min_pool2d"):
+        with pytest.raises(TypeError, match=f"^{kind}: {expected}$"):
+            getattr(module, f"{kind}_winners")(X, 2, ceil_mode=value)
+    with pytest.raises(TypeError, match=f"^max_pool2d_backward: {expected}$"):
+        module.max_pool2d_winners_backward(y, winners, X.shape, 2, ceil_mode=value)
 
 
 def test_check_needs() -> None:

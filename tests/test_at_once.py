@@ -234,6 +234,14 @@ def test_zero(name: str, argument: str) -> None:
     assert at_once(name, **{argument: 0}) is None
 
 
+@pytest.mark.parametrize("value", ["no", 2, 1, 0, None, 1.0, np.True_, np.False_, np.array(True)])
+@pytest.mark.parametrize(
+    ("name", "argument"), everywhere("ceil_mode", "count_include_pad", "overwrite_dy")
+)
+def test_flags_to_be_prepared_or_refused(name: str, argument: str, value: Any) -> None:
+    assert at_once(name, **{argument: value}) is None
+
+
 def test_pairs_of_groups() -> None:
     assert at_once("conv2d", groups=(2, 2)) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from convolt.data import Dataset, load_digits, load_mnist, read_idx
 from idx_files import CODES, idx_bytes, write_mnist
+from refusals import NO_FLAGS
 
 
 def test_digits_are_the_published_ones():
@@ -134,6 +136,14 @@ def test_a_missing_file_is_named(tmp_path, name):
     plain = name.removesuffix(".gz")
     with pytest.raises(FileNotFoundError, match=rf"neither \S*{plain} nor \S*{plain}\.gz"):
         load_mnist(tmp_path)
+
+
+@pytest.mark.parametrize("value", NO_FLAGS)
+def test_download_is_a_flag(tmp_path, value):
+    """Nothing goes over the network for a text that says no."""
+    expected = re.escape(f"load_mnist: download must be True or False, got {value!r}")
+    with pytest.raises(TypeError, match=f"^{expected}$"):
+        load_mnist(tmp_path, download=value)
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path):

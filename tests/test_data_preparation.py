@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from convolt.data import (
     normalize,
     one_hot,
 )
+from refusals import NO_FLAGS
 
 
 def numbered(train: int, test: int) -> Dataset:
@@ -210,6 +213,13 @@ def test_batches_hold_each_image_once(count, sizes, rng, drop_last):
     if rng is None:
         assert numbers == list(range(sum(sizes)))
         assert all(x.base is not None for x, _ in seen)
+
+
+@pytest.mark.parametrize("value", NO_FLAGS)
+def test_drop_last_is_a_flag(value):
+    expected = re.escape(f"batches: drop_last must be True or False, got {value!r}")
+    with pytest.raises(TypeError, match=f"^{expected}$"):
+        batches(np.arange(5), np.arange(5), 2, drop_last=value)
 
 
 def test_batches_are_drawn_with_the_generator():

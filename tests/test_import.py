@@ -18,6 +18,18 @@ names = {name.partition(".")[0] for name in set(sys.modules) - before}
 print(json.dumps(sorted(names - sys.stdlib_module_names)))
 """
 
+SUBMODULES = """
+import sys
+import convolt
+names = ["compat", "data", "layers", "models", "optim", "reference", "training", "viz"]
+assert not {f"convolt.{name}" for name in names} & set(sys.modules)
+assert set(names) <= set(dir(convolt))
+for name in names:
+    assert getattr(convolt, name) is sys.modules[f"convolt.{name}"] is vars(convolt)[name]
+assert convolt.reference.conv2d is not convolt.conv2d
+assert not hasattr(convolt, "no_such_module")
+"""
+
 SIDE_EFFECTS = """
 import os, signal, sys, warnings
 import numpy
@@ -37,6 +49,17 @@ assert convolt.scratch_bytes() == 0
 
 def test_import_loads_numpy_and_nothing_else() -> None:
     assert set(json.loads(run_script(LOADED))) <= {"convolt", "numpy"}
+
+
+def test_submodules_are_imported_when_they_are_asked_for() -> None:
+    run_script(SUBMODULES)
+
+
+def test_what_is_no_submodule() -> None:
+    import convolt
+
+    with pytest.raises(AttributeError, match=r"^module 'convolt' has no attribute 'conv3d'$"):
+        convolt.conv3d  # noqa: B018
 
 
 def test_import_has_no_side_effects() -> None:

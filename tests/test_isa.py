@@ -24,7 +24,7 @@ from subprocesses import run_script
 KNOWN = ["baseline", "neon", "avx2", "avx512"]
 COMPILED = convolt.build_info()["isas_compiled"]
 SUPPORTED = convolt.build_info()["isas_supported"]
-EXPECTED = f"expected one of {', '.join(SUPPORTED)}; got "
+EXPECTED = f"name must be one of {', '.join(SUPPORTED)}, got "
 
 SELECTED = "import convolt; print(convolt.build_info()['isa_selected'])"
 FIRST_USE = """

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from convolt import functional, reference
 from convolt.layers import (
     AvgPool2d,
+    BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Flatten,
@@ -22,6 +25,7 @@ from convolt.layers import (
 )
 from gradcheck import numerical_gradient
 from layer_cases import BACKENDS, DOUBLE, EVERY_LAYER, image
+from refusals import NO_FLAGS
 
 
 @BACKENDS
@@ -321,6 +325,45 @@ def test_one_seed_gives_one_weight_in_both_dtypes():
 def test_bad_constructor_arguments_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+FLAGS = {
+    "Conv2d": (partial(Conv2d, 1, 2, 3), ("bias", "inplace", "needs_dx")),
+    "ConvTranspose2d": (partial(ConvTranspose2d, 1, 2, 3), ("bias", "needs_dx")),
+    "MaxPool2d": (partial(MaxPool2d, 2), ("ceil_mode",)),
+    "MinPool2d": (partial(MinPool2d, 2), ("ceil_mode",)),
+    "AvgPool2d": (partial(AvgPool2d, 2), ("ceil_mode", "count_include_pad")),
+    "Linear": (partial(Linear, 3, 2), ("bias",)),
+    "ReLU": (ReLU, ("inplace",)),
+    "BatchNorm2d": (partial(BatchNorm2d, 3), ("affine",)),
+    "train": (Flatten().train, ("mode",)),
+}
+
+
+@pytest.mark.parametrize("function", FLAGS)
+def test_flags(function):
+    call, names = FLAGS[function]
+    for name in names:
+        for value in (True, False, np.True_, np.False_):
+            call(**{name: value})
+        for value in NO_FLAGS:
+            with pytest.raises(TypeError) as caught:
+                call(**{name: value})
+            assert str(caught.value) == f"{function}: {name} must be True or False, got {value!r}"
+
+
+def test_numpy_bools_decide():
+    for layer in (Conv2d(1, 2, 3, bias=np.False_), Linear(3, 2, bias=np.False_)):
+        assert layer.bias is None
+    assert BatchNorm2d(3, affine=np.False_).weight is None
+    assert Conv2d(1, 2, 3, bias=np.True_).bias is not None
+    x = np.ones((1, 1, 3, 3), np.float32)
+    assert MaxPool2d(2, ceil_mode=np.True_)(x).shape == (1, 1, 2, 2)
+    first = Conv2d(1, 2, 3, needs_dx=np.False_)
+    assert first.backward(first(x)) is None
+    relu = ReLU(inplace=np.True_)
+    assert relu(x) is x
+    assert relu.backward(x) is x
 
 
 def test_linear_says_what_input_it_expects():

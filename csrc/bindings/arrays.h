@@ -8,12 +8,14 @@
 #include <pybind11/stl.h>
 
 #include <array>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "geometry.h"
 #include "parallel.h"
+#include "workspace.h"
 
 namespace convolt {
 
@@ -79,12 +81,32 @@ void require_type(const std::string& function, const char* argument, const py::a
   }
 }
 
+// A MemoryError that names the function. Inside the template below it would be a copy for each use.
+[[noreturn]] inline void throw_memory_error(const std::string& function,
+                                            const std::bad_alloc& error) {
+  const auto* const asked = dynamic_cast<const OutOfMemory*>(&error);
+  const std::string size = asked == nullptr ? "" : std::to_string(asked->bytes) + " bytes of ";
+  py::set_error(PyExc_MemoryError,
+                (function + ": unable to allocate " + size + "working memory").c_str());
+  throw py::error_already_set();
+}
+
+// Calls f. NumPy's own errors, which name the shape of an array, pass.
+template <typename F>
+auto with_memory_errors(const std::string& function, F&& f) {
+  try {
+    return f();
+  } catch (const std::bad_alloc& error) {
+    throw_memory_error(function, error);
+  }
+}
+
 // Calls f with a value of the array's element type.
 template <typename F>
 auto with_element_type(const std::string& function, const char* argument, const py::array& array,
                        F&& f) {
-  if (has_type<float>(array)) return f(float{});
-  if (has_type<double>(array)) return f(double{});
+  if (has_type<float>(array)) return with_memory_errors(function, [&] { return f(float{}); });
+  if (has_type<double>(array)) return with_memory_errors(function, [&] { return f(double{}); });
   throw py::type_error(function + ": " + argument + " must be float32 or float64, got " +
                        py::str(array.dtype()).cast<std::string>());
 }

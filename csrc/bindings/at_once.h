@@ -89,6 +89,12 @@ inline std::optional<Quad> read_padding(py::handle value) {
   return Quad{vertical, vertical, horizontal, horizontal};
 }
 
+inline std::optional<bool> read_flag(py::handle value) {
+  if (value.ptr() == Py_True) return true;
+  if (value.ptr() == Py_False) return false;
+  return std::nullopt;
+}
+
 // A text or None.
 inline bool is_name(py::handle value) {
   return value.is_none() || PyUnicode_CheckExact(value.ptr());

@@ -148,22 +148,24 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
 }
 
 py::object py_conv2d_backward_at_once(py::handle dy, py::handle x, py::handle weight, py::handle y,
-                                      bool overwrite_dy, py::handle stride, py::handle padding,
-                                      py::handle dilation, py::handle groups, py::handle activation,
-                                      py::handle needs, py::handle algorithm) {
+                                      py::handle overwrite_dy, py::handle stride,
+                                      py::handle padding, py::handle dilation, py::handle groups,
+                                      py::handle activation, py::handle needs,
+                                      py::handle algorithm) {
   const std::optional<Pair> steps = read_pair(stride, 1);
   const std::optional<Quad> pads = read_padding(padding);
   const std::optional<Pair> dilations = read_pair(dilation, 1);
   const std::optional<int64_t> group_count = read_int(groups, 1);
   const std::optional<bool> relu = read_activation(activation);
+  const std::optional<bool> may_overwrite = read_flag(overwrite_dy);
   const std::optional<Needs> wanted = read_needs(needs);
-  const bool ready = steps && pads && dilations && group_count && relu && wanted &&
+  const bool ready = steps && pads && dilations && group_count && relu && may_overwrite && wanted &&
                      is_name(algorithm) && is_planes(x) && is_planes(weight) &&
                      is_operand_like(weight, x) && is_operand_like(dy, x) &&
                      (*relu ? is_operand_like(y, x) : y.is_none());
   if (!ready) return py::none();
   return py_conv2d_backward(as_array(dy), as_array(x), as_array(weight), as_optional_array(y),
-                            overwrite_dy, *steps, *pads, *dilations, *group_count, *wanted,
+                            *may_overwrite, *steps, *pads, *dilations, *group_count, *wanted,
                             read_text(algorithm));
 }
 
@@ -251,7 +253,9 @@ class PyPreparedConv2d {
     py::array y = make_output<T>(kFunction, out, p.output_shape());
     T* const y_data = output_data<T>(y);
     const T* const bias = bias_.empty() ? nullptr : bias_.data();
-    without_gil([&] { conv2d_forward(p, chosen, x_data, weight_, bias, relu_, y_data); });
+    with_memory_errors(kFunction, [&] {
+      without_gil([&] { conv2d_forward(p, chosen, x_data, weight_, bias, relu_, y_data); });
+    });
     return y;
   }
 

@@ -22,13 +22,14 @@ struct PoolArguments {
 
 // The stride is the kernel where it is None.
 std::optional<PoolArguments> read_pool(py::handle kernel, py::handle stride, py::handle padding,
-                                       py::handle dilation, bool ceil_mode) {
+                                       py::handle dilation, py::handle ceil_mode) {
   const std::optional<Pair> size = read_pair(kernel, 1);
   const std::optional<Pair> steps = stride.is_none() ? size : read_pair(stride, 1);
   const std::optional<Quad> pads = read_padding(padding);
   const std::optional<Pair> dilations = read_pair(dilation, 1);
-  if (!size || !steps || !pads || !dilations) return std::nullopt;
-  return PoolArguments{*size, *steps, *pads, *dilations, ceil_mode};
+  const std::optional<bool> rounds_up = read_flag(ceil_mode);
+  if (!size || !steps || !pads || !dilations || !rounds_up) return std::nullopt;
+  return PoolArguments{*size, *steps, *pads, *dilations, *rounds_up};
 }
 
 Pool2dProblem average_problem(const std::string& function, const Shape4& input,
@@ -87,7 +88,7 @@ py::object extremum_forward(const std::string& function, const py::array& x,
 // None unless all arguments can be taken as they are.
 py::object extremum_at_once(const std::string& function, py::handle x, py::handle kernel,
                             py::handle stride, py::handle padding, py::handle dilation,
-                            bool ceil_mode, const std::string& wanted, py::handle out) {
+                            py::handle ceil_mode, const std::string& wanted, py::handle out) {
   const std::optional<PoolArguments> arguments =
       read_pool(kernel, stride, padding, dilation, ceil_mode);
   if (!arguments || !is_planes(x) || !is_output(out, {x})) return py::none();
@@ -153,11 +154,12 @@ py::array avg_forward(const py::array& x, const PoolArguments& arguments, bool c
 }
 
 py::object avg_at_once(py::handle x, py::handle kernel, py::handle stride, py::handle padding,
-                       bool ceil_mode, bool count_include_pad, py::handle out) {
+                       py::handle ceil_mode, py::handle count_include_pad, py::handle out) {
   const std::optional<PoolArguments> arguments =
       read_pool(kernel, stride, padding, py::int_(1), ceil_mode);
-  if (!arguments || !is_planes(x) || !is_output(out, {x})) return py::none();
-  return avg_forward(as_array(x), *arguments, count_include_pad, 0, as_optional_array(out));
+  const std::optional<bool> counts_padding = read_flag(count_include_pad);
+  if (!arguments || !counts_padding || !is_planes(x) || !is_output(out, {x})) return py::none();
+  return avg_forward(as_array(x), *arguments, *counts_padding, 0, as_optional_array(out));
 }
 
 py::array avg_backward(const py::array& dy, const Shape4& input, const PoolArguments& arguments,

@@ -2,10 +2,14 @@
 
 The operators are in :mod:`convolt.functional` and, all of them, here; :mod:`convolt.reference`
 defines them in pure NumPy. :mod:`convolt.layers`, :mod:`convolt.optim` and :mod:`convolt.models`
-are a CNN on top.
+are a CNN on top. ``import convolt`` is enough for all of these: a submodule is imported when it is
+first asked for.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from convolt._openmp import _core  # before anything else that loads the engine
 from convolt._summary import summary
@@ -50,6 +54,28 @@ from convolt.functional import (
     pool_output_size,
     unfold,
 )
+
+if TYPE_CHECKING:
+    from convolt import compat as compat
+    from convolt import data as data
+    from convolt import layers as layers
+    from convolt import models as models
+    from convolt import optim as optim
+    from convolt import reference as reference
+    from convolt import training as training
+    from convolt import viz as viz
+else:
+    _SUBMODULES = {"compat", "data", "layers", "models", "optim", "reference", "training", "viz"}
+
+    def __getattr__(name: str) -> Any:
+        """Import a submodule when it is first asked for: ``import convolt`` has to be quick."""
+        if name in _SUBMODULES:
+            return import_module(f"convolt.{name}")
+        raise AttributeError(f"module 'convolt' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted(_SUBMODULES.union(globals()))
+
 
 __version__ = _core.__version__
 

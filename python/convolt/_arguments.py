@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, overload
 
-from convolt._checks import Conv2dGradients, check_needs
+from convolt._checks import Conv2dGradients, check_flag, check_needs
 from convolt._padding import Padding, Pads, Pair, effective_size, is_int, pair, resolve_padding
 
 __all__ = [
@@ -57,6 +57,7 @@ def resolve_conv(
     strict: bool = False,
 ) -> tuple[Pads, tuple[int, int]]:
     """Return (top, bottom, left, right) and (OH, OW) of a convolution."""
+    check_flag(strict, "strict", function)
     pads = resolve_padding(padding, input_size, kernel_size, stride, dilation, function)
     rows, columns = (
         _count_windows(n + before + after, effective_size(k, d), s, function, strict=strict)
@@ -127,6 +128,8 @@ def resolve_pool(
     With `ceil_mode` the last window may reach beyond the padded input, provided that it starts
     inside the input or the padding before it.
     """
+    check_flag(ceil_mode, "ceil_mode", function)
+    check_flag(strict, "strict", function)
     pads = resolve_padding(padding, input_size, kernel_size, stride, dilation, function)
     outputs = []
     for n, before, after, k, s, d in zip(

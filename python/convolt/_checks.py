@@ -1,4 +1,4 @@
-"""Checks of arrays: dtype, rank, and shapes that must agree."""
+"""Checks of flags, names and arrays: dtype, rank, and shapes that must agree."""
 
 from __future__ import annotations
 
@@ -31,6 +31,15 @@ class Conv2dGradients(NamedTuple):
     dx: NDArray[Any] | None
     dweight: NDArray[Any] | None
     dbias: NDArray[Any] | None
+
+
+def check_flag(value: Any, name: str, function: str) -> bool:
+    """Return a Python or NumPy bool as a bool, refusing everything else, 0 and 1 as well."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    raise TypeError(f"{function}: {name} must be True or False, got {value!r}")
 
 
 def check_needs(needs: Iterable[str], function: str) -> frozenset[str]:

@@ -94,7 +94,7 @@ def conv2d_backward_at_once(
     x: object,
     weight: object,
     y: object,
-    overwrite_dy: bool,
+    overwrite_dy: object,
     stride: object,
     padding: object,
     dilation: object,
@@ -200,7 +200,7 @@ def pool2d_max_at_once(
     stride: object,
     padding: object,
     dilation: object,
-    ceil_mode: bool,
+    ceil_mode: object,
     wanted: str,
     out: object,
 ) -> _Array | tuple[_Array, _Array] | None: ...
@@ -241,8 +241,8 @@ def avg_pool2d_at_once(
     kernel: object,
     stride: object,
     padding: object,
-    ceil_mode: bool,
-    count_include_pad: bool,
+    ceil_mode: object,
+    count_include_pad: object,
     out: object,
 ) -> _Array | None: ...
 def avg_pool2d_backward(

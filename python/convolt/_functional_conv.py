@@ -24,6 +24,7 @@ from convolt._checks import (
     GRADIENTS,
     check_activation,
     check_algorithm,
+    check_flag,
     check_image,
     check_kernel,
     check_saved_output,
@@ -118,7 +119,7 @@ def conv2d(
     array([[[[45., 54.],
              [81., 90.]]]], dtype=float32)
     """
-    if not strict:
+    if strict is False:
         y = _core.conv2d_at_once(
             x, weight, bias, stride, padding, dilation, groups, activation, algorithm, out
         )
@@ -135,7 +136,7 @@ def conv2d(
     dilations = pair(dilation, "dilation", function)
     size = (x.shape[2], x.shape[3])
     kernel = (weight.shape[2], weight.shape[3])
-    if strict:
+    if check_flag(strict, "strict", function):
         resolve_conv(size, kernel, steps, padding, dilations, function, strict=True)
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
     groups = integer(groups, "groups", function, minimum=1)
@@ -216,6 +217,7 @@ def conv2d_backward(
     dy = operand(dy, "dy", function, like=x)
     weight = operand(weight, "weight", function, like=x)
     check_saved_output(y, activation, function)
+    check_flag(overwrite_dy, "overwrite_dy", function)
     y = optional_operand(y, "y", function, like=x)
     check_image(x, "x", function)
     check_kernel(weight, "OC, C/groups", function)

@@ -115,7 +115,9 @@ def batch_norm2d_backward(
         ``(dx, dweight, dbias)``.
     """
     function = "batch_norm2d_backward"
-    dy, x, weight, mean, var = checked_batch_norm2d_backward(dy, x, weight, mean, var, eps)
+    dy, x, weight, mean, var = checked_batch_norm2d_backward(
+        dy, x, weight, mean, var, eps, training
+    )
     dy, x, mean, var = (
         operand(array, name, function)
         for array, name in ((dy, "dy"), (x, "x"), (mean, "mean"), (var, "var"))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convolt import _core
 from convolt._arguments import Padding, Pads, Pair, pair, resolve_padding, resolve_pool
 from convolt._arrays import check_output, index_operand, operand
-from convolt._checks import check_divisor, check_image
+from convolt._checks import check_divisor, check_flag, check_image
 from convolt._padding import image_shape
 
 Shape = tuple[int, int, int, int]
@@ -28,11 +28,12 @@ def pool_window(
     strict: bool = False,
 ) -> Window:
     """Return kernel, stride, padding and dilation as the engine takes them."""
+    check_flag(ceil_mode, "ceil_mode", function)
     kernel = pair(kernel_size, "kernel_size", function)
     steps = kernel if stride is None else pair(stride, "stride", function)
     dilations = pair(dilation, "dilation", function)
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
-    if strict:
+    if check_flag(strict, "strict", function):
         resolve_pool(size, kernel, steps, padding, dilations, ceil_mode, function, strict=True)
     return kernel, steps, pads, dilations
 
@@ -49,7 +50,7 @@ def extremum_pool2d(
     strict: bool = False,
     out: NDArray[Any] | None = None,
 ) -> Any:
-    if not strict:
+    if strict is False:
         y = _core.pool2d_max_at_once(
             function, x, kernel_size, stride, padding, dilation, ceil_mode, wanted, out
         )
@@ -133,6 +134,8 @@ def max_pool2d(
     >>> convolt.max_pool2d(x, 2, return_indices=True)
     (array([[[[4.]]]]), array([[[[2]]]]))
     """
+    if type(return_indices) is not bool:  # quicker than to ask check_flag each time
+        return_indices = check_flag(return_indices, "return_indices", "max_pool2d")
     return extremum_pool2d(
         *("max_pool2d", x, kernel_size, stride, padding, dilation),
         *(ceil_mode, "indices" if return_indices else "values", strict, out),
@@ -203,6 +206,8 @@ def min_pool2d(
     >>> convolt.min_pool2d(np.array([[[[1.0, 2.0], [4.0, 3.0]]]]), 2)
     array([[[[1.]]]])
     """
+    if type(return_indices) is not bool:  # quicker than to ask check_flag each time
+        return_indices = check_flag(return_indices, "return_indices", "min_pool2d")
     return extremum_pool2d(
         *("min_pool2d", x, kernel_size, stride, padding, dilation),
         *(ceil_mode, "indices" if return_indices else "values", strict, out),
@@ -267,7 +272,7 @@ def avg_pool2d(
     >>> convolt.avg_pool2d(x, (1, 3), 2, ceil_mode=True)
     array([[[[2. , 4. , 5.5]]]])
     """
-    if divisor_override is None and not strict:
+    if divisor_override is None and strict is False:
         y = _core.avg_pool2d_at_once(
             x, kernel_size, stride, padding, ceil_mode, count_include_pad, out
         )
@@ -280,6 +285,7 @@ def avg_pool2d(
     kernel, steps, pads, _ = pool_window(
         function, x.shape[2:], kernel_size, stride, padding, 1, ceil_mode, strict
     )
+    check_flag(count_include_pad, "count_include_pad", function)
     divisor = check_divisor(divisor_override, function)
     return _core.avg_pool2d_forward(
         x, kernel, steps, pads, ceil_mode, count_include_pad, divisor, out
@@ -325,6 +331,7 @@ def avg_pool2d_backward(
     kernel, steps, pads, _ = pool_window(
         function, shape[2:], kernel_size, stride, padding, 1, ceil_mode
     )
+    check_flag(count_include_pad, "count_include_pad", function)
     divisor = check_divisor(divisor_override, function)
     return _core.avg_pool2d_backward(
         dy, shape, kernel, steps, pads, ceil_mode, count_include_pad, divisor
@@ -368,6 +375,7 @@ def global_max_pool2d(
     """
     function = "global_max_pool2d"
     check_output(out, function, x=x)
+    check_flag(return_indices, "return_indices", function)
     x = operand(x, "x", function)
     check_image(x, "x", function)
     return _core.global_max_pool2d_forward(x, return_indices, out)

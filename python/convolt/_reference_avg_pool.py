@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolt._arguments import Padding, Pair
-from convolt._checks import as_float, check_divisor, check_image, check_shape
+from convolt._checks import as_float, check_divisor, check_flag, check_image, check_shape
 from convolt._padding import image_shape
 from convolt._reference_windows import Window, pad, pool_window, quiet, scatter
 
@@ -21,6 +21,7 @@ def _divisor(
     function: str,
 ) -> NDArray[np.int64]:
     """Return what each window's sum is divided by, broadcastable to (OH, OW)."""
+    check_flag(count_include_pad, "count_include_pad", function)
     divisor = check_divisor(divisor_override, function)
     if divisor:
         return np.array(divisor)

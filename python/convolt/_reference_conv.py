@@ -23,6 +23,7 @@ from convolt._checks import (
     check_activation,
     check_algorithm,
     check_conv_operands,
+    check_flag,
     check_saved_output,
     check_shape,
     check_transpose_operands,
@@ -219,6 +220,7 @@ def conv2d_backward(
     weight = as_float(weight, "weight", function, like=x)
     dy = as_float(dy, "dy", function, like=x)
     check_saved_output(y, activation, function)
+    check_flag(overwrite_dy, "overwrite_dy", function)
     groups = integer(groups, "groups", function, minimum=1)
     names = check_needs(needs, function)
     check_conv_operands(x, weight, None, groups, function)

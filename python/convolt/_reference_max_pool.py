@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolt._arguments import Padding, Pair
-from convolt._checks import as_float, check_image, check_indices, check_shape
+from convolt._checks import as_float, check_flag, check_image, check_indices, check_shape
 from convolt._padding import image_shape
 from convolt._reference_windows import Window, pad, pool_window, quiet
 
@@ -105,6 +105,7 @@ def max_pool2d(
     (array([3., 2.]), array([1, 2]))
     """
     function = "max_pool2d"
+    check_flag(return_indices, "return_indices", function)
     x = as_float(x, "x", function)
     check_image(x, "x", function)
     parameters = (kernel_size, stride, padding, dilation, ceil_mode)
@@ -171,6 +172,7 @@ def min_pool2d(
     array([1., 2.])
     """
     function = "min_pool2d"
+    check_flag(return_indices, "return_indices", function)
     x = as_float(x, "x", function)
     check_image(x, "x", function)
     parameters = (kernel_size, stride, padding, dilation, ceil_mode)
@@ -215,6 +217,7 @@ def global_max_pool2d(x: NDArray[Any], return_indices: bool = False) -> Any:
         h*W + w of each maximum in its plane; only with `return_indices`.
     """
     function = "global_max_pool2d"
+    check_flag(return_indices, "return_indices", function)
     x = as_float(x, "x", function)
     check_image(x, "x", function)
     batch, channels, height, width = x.shape

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convolt._checks import as_float, check_image, check_shape
+from convolt._checks import as_float, check_flag, check_image, check_shape
 from convolt._padding import integer
 
 _quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -97,7 +97,9 @@ def batch_norm2d_backward(
 
     and without the two averages where mean and variance are constants.
     """
-    dy, x, weight, mean, var = checked_batch_norm2d_backward(dy, x, weight, mean, var, eps)
+    dy, x, weight, mean, var = checked_batch_norm2d_backward(
+        dy, x, weight, mean, var, eps, training
+    )
     scale = 1 / np.sqrt(var + eps)
     centered = x - _per_channel(mean)
     dbias = dy.sum(axis=(0, 2, 3))
@@ -234,9 +236,11 @@ def checked_batch_norm2d_backward(
     mean: NDArray[Any],
     var: NDArray[Any],
     eps: float,
+    training: bool,
 ) -> tuple[NDArray[Any], NDArray[Any], Optional, NDArray[Any], NDArray[Any]]:
     """Return the arrays that `batch_norm2d_backward` was given, or say what is wrong with them."""
     function = "batch_norm2d_backward"
+    check_flag(training, "training", function)
     x = as_float(x, "x", function)
     check_image(x, "x", function)
     _check_positive(eps, "eps", function)

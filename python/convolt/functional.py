@@ -9,7 +9,8 @@ what the engine cannot read as it lies is copied once, and nothing is converted.
 (ph, pw), ((top, bottom), (left, right)) or a name: "valid" (none), "full" ((K - 1)·dilation on each
 side), "same" (keeps the size at stride 1), "same_upper" and "same_lower" (ceil(size / stride)
 outputs, the odd row at the end or at the beginning). `out` is an array to write the result into:
-C-contiguous, of the right shape and dtype, and apart from the inputs.
+C-contiguous, of the right shape and dtype, and apart from the inputs. A flag is a bool, Python's or
+NumPy's.
 
 What violates this raises a ``TypeError`` (a dtype, an argument of the wrong kind) or a
 ``ValueError`` (a shape, a value) that names the function, the argument, what was expected and what

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from convolt._checks import check_flag
+
 Array = NDArray[Any]
 
 # Images whose float64 copy is in memory at a time while their mean and deviation are computed.
@@ -253,6 +255,7 @@ def batches(
     >>> [x.tolist() for x, _ in batches(np.arange(5), np.arange(5), 2)]
     [[0, 1], [2, 3], [4]]
     """
+    check_flag(drop_last, "drop_last", "batches")
     if batch_size < 1:
         raise ValueError(f"batches: batch_size must be at least 1, got {batch_size}")
     if len(images) != len(labels):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convolt._checks import check_flag
 from convolt.data.dataset import Dataset
 from convolt.data.download import FILES, PARTS, SOURCES, cache_folder
 from convolt.data.download import download as download_files
@@ -113,7 +114,7 @@ def load_mnist(
     "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017,
     arXiv:1708.07747.
     """
-    if download and name not in SOURCES:
+    if check_flag(download, "download", "load_mnist") and name not in SOURCES:
         raise ValueError(
             f"load_mnist: name must be {' or '.join(SOURCES)} to be downloaded, got {name!r}"
         )

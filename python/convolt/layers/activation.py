@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from convolt._checks import check_flag
 from convolt._openmp import _core
 from convolt.layers.base import Array, ShapeKeepingLayer, quiet
 
@@ -31,7 +32,7 @@ class ReLU(ShapeKeepingLayer):
     """
 
     def __init__(self, inplace: bool = False) -> None:
-        self.inplace = inplace
+        self.inplace = check_flag(inplace, "inplace", "ReLU")
 
     def forward(self, x: Array) -> Array:
         """Return the positive part of `x`."""

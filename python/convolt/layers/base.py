@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from convolt._checks import check_flag
 from convolt.layers.state import assign_arrays, assign_generators, generator_state
 
 Array = NDArray[Any]
@@ -101,7 +102,7 @@ class Layer:
 
     def train(self: _Self, mode: bool = True) -> _Self:
         """Behave as in training, or with ``mode=False`` as in use; return the layer itself."""
-        self.training = mode
+        self.training = check_flag(mode, "mode", "train")
         for child in self.children().values():
             child.train(mode)
         return self

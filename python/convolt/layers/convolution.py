@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from convolt import functional
 from convolt._arguments import resolve_conv, resolve_transpose
-from convolt._checks import check_activation, check_algorithm
+from convolt._checks import check_activation, check_algorithm, check_flag
 from convolt._padding import Padding, Pair, integer, pair
 from convolt.layers.base import Array, Shape
 from convolt.layers.shapes import image_size
@@ -105,7 +105,7 @@ class Conv2d(WeightedLayer):
         self.weight = initial_weight(shape, fans, weight_init, dtype, rng, "Conv2d")
         self.bias = np.zeros(out_channels, self.weight.dtype) if bias else None
         self.backend = backend
-        self.inplace = inplace
+        self.inplace = check_flag(inplace, "inplace", "Conv2d")
         self._options: dict[str, Any] = {
             "stride": steps,
             "padding": padding,
@@ -114,7 +114,7 @@ class Conv2d(WeightedLayer):
             "activation": activation,
             "algorithm": algorithm,
         }
-        self._needs = _needs(needs_dx, bias)
+        self._needs = _needs(needs_dx, bias, "Conv2d")
 
     def prepare(self) -> None:
         """Pack the weight and the bias, see `Layer.prepare`; as `convolt.PreparedConv2d`."""
@@ -225,7 +225,7 @@ class ConvTranspose2d(WeightedLayer):
             "groups": groups,
             "algorithm": algorithm,
         }
-        self._needs = _needs(needs_dx, bias)
+        self._needs = _needs(needs_dx, bias, layer)
 
     def forward(self, x: Array) -> Array:
         """Return the transposed convolution of `x` plus the bias."""
@@ -271,6 +271,8 @@ def _channels(in_channels: int, out_channels: int, groups: int, layer: str) -> t
     return in_channels, out_channels, groups
 
 
-def _needs(needs_dx: bool, bias: bool) -> tuple[str, ...]:
+def _needs(needs_dx: bool, bias: bool, layer: str) -> tuple[str, ...]:
+    check_flag(needs_dx, "needs_dx", layer)
+    check_flag(bias, "bias", layer)
     needs = {"dx": needs_dx, "dweight": True, "dbias": bias}
     return tuple(name for name, wanted in needs.items() if wanted)

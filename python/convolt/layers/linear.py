@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from convolt._checks import check_flag
 from convolt._padding import integer
 from convolt.layers.base import Array, Shape
 from convolt.layers.weights import (
@@ -63,7 +64,11 @@ class Linear(WeightedLayer):
         check_weight_init(weight_init, "Linear")
         # Without rows until in_features is known.
         self.weight = np.empty((0, out_features), parameter_dtype(dtype, "Linear"))
-        self.bias = np.zeros(out_features, self.weight.dtype) if bias else None
+        self.bias = (
+            np.zeros(out_features, self.weight.dtype)
+            if check_flag(bias, "bias", "Linear")
+            else None
+        )
         self._weight_init = weight_init
         self._rng = np.random.default_rng(rng)
         if in_features is not None:

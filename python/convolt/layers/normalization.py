@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convolt import functional
+from convolt._checks import check_flag
 from convolt._padding import integer
 from convolt.layers.base import Array, Shape, ShapeKeepingLayer
 from convolt.layers.shapes import image_size
@@ -82,7 +83,7 @@ class BatchNorm2d(ShapeKeepingLayer):
             raise ValueError(f"BatchNorm2d: eps must be a positive number, got {eps!r}")
         if not 0 <= momentum <= 1:
             raise ValueError(f"BatchNorm2d: momentum must be from 0 to 1, got {momentum!r}")
-        if affine:
+        if check_flag(affine, "affine", "BatchNorm2d"):
             self.weight, self.bias = np.ones(channels, dtype), np.zeros(channels, dtype)
         self.running_mean, self.running_var = np.zeros(channels, dtype), np.ones(channels, dtype)
         self.eps = eps

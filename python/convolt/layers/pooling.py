@@ -6,6 +6,7 @@ from types import ModuleType
 
 from convolt import functional
 from convolt._arguments import resolve_pool
+from convolt._checks import check_flag
 from convolt._padding import Padding, Pair, pair
 from convolt.layers.base import Array, Layer, Shape
 from convolt.layers.shapes import image_size
@@ -35,6 +36,7 @@ class MaxPool2d(Layer):
         self.backend = backend
         kernel, steps = _kernel_and_stride(kernel_size, stride, type(self).__name__)
         dilations = pair(dilation, "dilation", type(self).__name__)
+        check_flag(ceil_mode, "ceil_mode", type(self).__name__)
         self._window = (kernel, steps, padding, dilations, ceil_mode)
 
     def forward(self, x: Array) -> Array:
@@ -98,6 +100,8 @@ class AvgPool2d(Layer):
     ) -> None:
         self.backend = backend
         kernel, steps = _kernel_and_stride(kernel_size, stride, "AvgPool2d")
+        check_flag(ceil_mode, "ceil_mode", "AvgPool2d")
+        check_flag(count_include_pad, "count_include_pad", "AvgPool2d")
         self._window = (
             kernel,
             steps,

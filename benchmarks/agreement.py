@@ -27,7 +27,7 @@ TOLERANCES = {"float32": 1e-4, "float64": 1e-9}
 OPTIMIZERS = {"sgd": 0.01, "adam": 0.0005}
 MOMENTUM = 0.9
 # Factors of the learning rate.
-SLOWER = {"alexnet": 0.1, "fashion-net": 0.02, "mnist-inception": 0.004}
+SLOWER = {"alexnet": 0.0002, "fashion-net": 0.02, "mnist-inception": 0.004}
 BATCHES = {"alexnet": 2}
 BATCH = 64
 NOISE = 0.1

@@ -62,6 +62,25 @@ OPERATORS = {
     "global_max_pool2d_backward": Operator(
         {"dy": (2, 4, 1, 1)}, {"input_shape": IMAGE, "indices": ALL_INDICES}, writes_out=False
     ),
+    # With eps beyond any variance drawn, which may be negative here.
+    "batch_norm2d": Operator(
+        {"x": IMAGE, "weight": (4,), "bias": (4,), "mean": (4,), "var": (4,)},
+        {"eps": 100.0},
+        writes_out=False,
+    ),
+    "batch_norm2d_backward": Operator(
+        {"dy": IMAGE, "x": IMAGE, "weight": (4,), "mean": (4,), "var": (4,)},
+        {"eps": 100.0},
+        writes_out=False,
+    ),
+    "local_response_norm": Operator({"x": IMAGE}, {"size": 3}, writes_out=False),
+    "local_response_norm_backward": Operator(
+        {"dy": IMAGE, "x": IMAGE}, {"size": 3}, writes_out=False
+    ),
+}
+OPTIONAL = {
+    "batch_norm2d": ("weight", "bias", "mean", "var"),
+    "batch_norm2d_backward": ("weight",),
 }
 WRITERS = [name for name, operator in OPERATORS.items() if operator.writes_out]
 ARGUMENTS = [(name, argument) for name, op in OPERATORS.items() for argument in op.shapes]
@@ -94,6 +113,7 @@ def assert_as_new(results: tuple[Any, ...], inputs: Any) -> None:
 
 def test_every_operator_is_here() -> None:
     helpers = {"Conv2dGradients", "PreparedConv2d", "conv_output_size", "pool_output_size"}
+    helpers |= {"BatchNorm2dGradients", "BatchNorm2dOutput"}
     assert set(OPERATORS) == set(functional.__all__) - helpers
 
 
@@ -217,7 +237,7 @@ def test_mixed_dtypes(name: str, argument: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
 def test_what_is_no_array(name: str, argument: str, value: Any, kind: str) -> None:
-    if value is None and argument in ("bias", "y"):
+    if value is None and argument in OPTIONAL.get(name, ("bias", "y")):
         return
     with pytest.raises(TypeError) as error:
         call(name, {**arrays_of(name), argument: value})

@@ -1,4 +1,4 @@
-"""Batch normalization by the engine."""
+"""Normalizations: of batches by the engine, across channels by NumPy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from convolt import _core
+from convolt import _core, _reference_norm
 from convolt._arrays import operand, optional_operand
 from convolt._reference_norm import (
     BatchNorm2dGradients,
@@ -67,13 +67,12 @@ def batch_norm2d(
     array([-1.3416, -0.4472,  0.4472,  1.3416])
     """
     function = "batch_norm2d"
-    x, *channels = checked_batch_norm2d(x, weight, bias, mean, var, eps)
     x = operand(x, "x", function)
-    names = ("weight", "bias", "mean", "var")
     weight, bias, mean, var = (
         optional_operand(values, name, function, like=x)
-        for values, name in zip(channels, names, strict=True)
+        for values, name in ((weight, "weight"), (bias, "bias"), (mean, "mean"), (var, "var"))
     )
+    checked_batch_norm2d(x, weight, bias, mean, var, eps)
     return BatchNorm2dOutput(*_core.batch_norm2d(x, weight, bias, mean, var, eps))
 
 
@@ -115,13 +114,81 @@ def batch_norm2d_backward(
         ``(dx, dweight, dbias)``.
     """
     function = "batch_norm2d_backward"
-    dy, x, weight, mean, var = checked_batch_norm2d_backward(
-        dy, x, weight, mean, var, eps, training
-    )
-    dy, x, mean, var = (
-        operand(array, name, function)
-        for array, name in ((dy, "dy"), (x, "x"), (mean, "mean"), (var, "var"))
+    x = operand(x, "x", function)
+    dy, mean, var = (
+        operand(array, name, function, like=x)
+        for array, name in ((dy, "dy"), (mean, "mean"), (var, "var"))
     )
     weight = optional_operand(weight, "weight", function, like=x)
+    checked_batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
     gradients = _core.batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
     return BatchNorm2dGradients(*gradients)
+
+
+def local_response_norm(
+    x: NDArray[Any], size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> NDArray[Any]:
+    """Local response normalization: divide each value by what its neighbours in channel amount to.
+
+    With i from c - size//2 to c + (size - 1)//2, where there is such a channel::
+
+        y[n, c, h, w] = x[n, c, h, w] / (k + alpha / size * sum over i of x[n, i, h, w]**2)**beta
+
+    Parameters
+    ----------
+    x : ndarray, (N, C, H, W)
+    size : int
+        Number of channels in the sum.
+    alpha, beta, k : float
+        As in PyTorch; the `alpha` of the paper is alpha / size here, its n and k are `size` and
+        `k`.
+
+    Returns
+    -------
+    ndarray, (N, C, H, W)
+
+    References
+    ----------
+    A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional
+    Neural Networks", NIPS 2012, section 3.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.array([1.0, 2.0, 2.0]).reshape(1, 3, 1, 1)
+    >>> local_response_norm(x, 3, alpha=3.0, beta=1.0, k=1.0).ravel()
+    array([0.16666667, 0.2       , 0.22222222])
+    """
+    x = operand(x, "x", "local_response_norm")
+    return _reference_norm.local_response_norm(x, size, alpha, beta, k)
+
+
+def local_response_norm_backward(
+    dy: NDArray[Any],
+    x: NDArray[Any],
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+) -> NDArray[Any]:
+    """Gradient of :func:`local_response_norm` for the gradient dy of its output.
+
+    With b what is raised to beta there, and i over the channels in whose sums c occurs, from
+    c - (size - 1)//2 to c + size//2::
+
+        dx[c] = dy[c] * b[c]**-beta - 2*alpha*beta/size * x[c] * sum(dy[i] * x[i] * b[i]**(-beta-1))
+
+    Parameters
+    ----------
+    dy : ndarray, (N, C, H, W)
+    x, size, alpha, beta, k
+        As in the forward pass.
+
+    Returns
+    -------
+    ndarray, (N, C, H, W)
+    """
+    function = "local_response_norm_backward"
+    x = operand(x, "x", function)
+    dy = operand(dy, "dy", function, like=x)
+    return _reference_norm.local_response_norm_backward(dy, x, size, alpha, beta, k)

@@ -119,36 +119,11 @@ def batch_norm2d_backward(
 def local_response_norm(
     x: NDArray[Any], size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> NDArray[Any]:
-    """Local response normalization: divide each value by what its neighbours in channel amount to.
+    """Local response normalization, as :func:`convolt.local_response_norm`.
 
     With i from c - size//2 to c + (size - 1)//2, where there is such a channel::
 
         y[n, c, h, w] = x[n, c, h, w] / (k + alpha / size * sum over i of x[n, i, h, w]**2)**beta
-
-    Parameters
-    ----------
-    x : ndarray, (N, C, H, W)
-    size : int
-        Number of channels in the sum.
-    alpha, beta, k : float
-        As in PyTorch; the `alpha` of the paper is alpha / size here, its n and k are `size` and
-        `k`.
-
-    Returns
-    -------
-    ndarray, (N, C, H, W)
-
-    References
-    ----------
-    A. Krizhevsky, I. Sutskever, G. E. Hinton, "ImageNet Classification with Deep Convolutional
-    Neural Networks", NIPS 2012, section 3.3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> x = np.array([1.0, 2.0, 2.0]).reshape(1, 3, 1, 1)
-    >>> local_response_norm(x, 3, alpha=3.0, beta=1.0, k=1.0).ravel()
-    array([0.16666667, 0.2       , 0.22222222])
     """
     function = "local_response_norm"
     x = as_float(x, "x", function)
@@ -168,22 +143,12 @@ def local_response_norm_backward(
     beta: float = 0.75,
     k: float = 1.0,
 ) -> NDArray[Any]:
-    """Gradient of :func:`local_response_norm` for the gradient dy of its output.
+    """Gradient of :func:`local_response_norm`.
 
     With b what is raised to beta there, and i over the channels in whose sums c occurs, from
     c - (size - 1)//2 to c + size//2::
 
         dx[c] = dy[c] * b[c]**-beta - 2*alpha*beta/size * x[c] * sum(dy[i] * x[i] * b[i]**(-beta-1))
-
-    Parameters
-    ----------
-    dy : ndarray, (N, C, H, W)
-    x, size, alpha, beta, k
-        As in the forward pass.
-
-    Returns
-    -------
-    ndarray, (N, C, H, W)
     """
     function = "local_response_norm_backward"
     x = as_float(x, "x", function)

@@ -1,7 +1,7 @@
 """The operators, compiled: convolution, pooling, and the column matrices, forward and backward.
 
 Each has a namesake with the same arguments and errors in :mod:`convolt.reference`, its definition
-in pure NumPy. The normalizations are these definitions themselves.
+in pure NumPy; that of local_response_norm computes here too.
 
 Images are (N, C, H, W), float32 or float64, all operands of a call alike, in any memory layout:
 what the engine cannot read as it lies is copied once, and nothing is converted. N = 0 is allowed.
@@ -26,7 +26,12 @@ from convolt._functional_conv import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
-from convolt._functional_norm import batch_norm2d, batch_norm2d_backward
+from convolt._functional_norm import (
+    batch_norm2d,
+    batch_norm2d_backward,
+    local_response_norm,
+    local_response_norm_backward,
+)
 from convolt._functional_pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -47,12 +52,7 @@ from convolt._functional_winners import max_pool2d_winners_backward as max_pool2
 from convolt._functional_winners import min_pool2d_winners as min_pool2d_winners
 from convolt._functional_winners import min_pool2d_winners_backward as min_pool2d_winners_backward
 from convolt._prepared import PreparedConv2d
-from convolt._reference_norm import (
-    BatchNorm2dGradients,
-    BatchNorm2dOutput,
-    local_response_norm,
-    local_response_norm_backward,
-)
+from convolt._reference_norm import BatchNorm2dGradients, BatchNorm2dOutput
 
 __all__ = [
     "BatchNorm2dGradients",

@@ -34,40 +34,35 @@ py::object gradient(const std::string& function, bool needed, const std::vector<
   return py::object(std::move(array));
 }
 
-// The gradient of what ReLU was given, from that of its output y: in dy itself or in a new array.
+// The gradient of what ReLU was given, from that of its output y of the same shape: in dy itself or
+// in a new array.
 template <typename T>
 py::array before_relu(const std::string& function, const py::array& dy, const py::array& y,
-                      bool overwrite_dy) {
-  const Shape4 shape = shape4(function, "dy", dy);
-  require_shape(function, "y", "(N, OC, OH, OW)", shape, shape4(function, "y", y));
+                      bool in_place) {
   const T* const dy_data = input_data<T>(function, "dy", dy);
   const T* const y_data = input_data<T>(function, "y", y);
-  const bool in_place = overwrite_dy && dy.writeable() && (dy_data == y_data || are_apart(dy, y));
-  py::array dx = in_place ? dy : make_output<T>(function, std::nullopt, shape);
+  const std::vector<int64_t> shape(dy.shape(), dy.shape() + dy.ndim());
+  const bool overwrites = in_place && dy.writeable() && (dy_data == y_data || are_apart(dy, y));
+  py::array dx = overwrites ? dy : make_output<T>(function, std::nullopt, shape);
   T* const dx_data = output_data<T>(dx);
   without_gil([&] { relu_backward(dy_data, y_data, dy.size(), dx_data); });
   return dx;
 }
 
-// The same for arrays of any shape. None unless they can be taken as they are.
+// For arrays of any shape. None unless they can be taken as they are.
 py::object py_relu_backward(py::handle dy, py::handle y, bool in_place) {
   if (!is_operand(dy) || !is_operand_like(y, dy)) return py::none();
-  py::array gradient = as_array(dy);
+  const py::array gradient = as_array(dy);
   const py::array output = as_array(y);
-  const std::vector<int64_t> shape(gradient.shape(), gradient.shape() + gradient.ndim());
   const bool is_same =
-      output.ndim() == gradient.ndim() && std::equal(shape.begin(), shape.end(), output.shape());
+      output.ndim() == gradient.ndim() &&
+      std::equal(gradient.shape(), gradient.shape() + gradient.ndim(), output.shape());
   if (!is_same || (in_place && (!gradient.writeable() || !are_apart(gradient, output)))) {
     return py::none();
   }
   return with_element_type("relu_backward", "dy", gradient, [&](auto type) {
     using T = decltype(type);
-    py::array dx = in_place ? gradient : make_output<T>("relu_backward", std::nullopt, shape);
-    const T* const dy_data = input_data<T>("relu_backward", "dy", gradient);
-    const T* const y_data = input_data<T>("relu_backward", "y", output);
-    T* const dx_data = output_data<T>(dx);
-    without_gil([&] { relu_backward(dy_data, y_data, gradient.size(), dx_data); });
-    return py::object(std::move(dx));
+    return py::object(before_relu<T>("relu_backward", gradient, output, in_place));
   });
 }
 
@@ -130,6 +125,9 @@ py::tuple py_conv2d_backward(const py::array& dy, const py::array& x, const py::
     const T* const x_data = input_data<T>(function, "x", x);
     const T* const weight_data = input_data<T>(function, "weight", weight);
     const bool is_free = overwrite_dy && are_apart(dy, x) && are_apart(dy, weight);
+    if (y) {
+      require_shape(function, "y", "(N, OC, OH, OW)", p.output_shape(), shape4(function, "y", *y));
+    }
     const py::array dy_before = y ? before_relu<T>(function, dy, *y, is_free) : dy;
     const T* const dy_data = input_data<T>(function, "dy", dy_before);
     const py::object dx = gradient<T>(function, needs[0], axes(p.input_shape()), [&](T* data) {

@@ -7,11 +7,7 @@
 #include <stdexcept>
 #include <string>
 
-#if defined(__CUDACC__)
-#define CONVOLT_HOST_DEVICE __host__ __device__
-#else
-#define CONVOLT_HOST_DEVICE
-#endif
+#include "host_device.h"
 
 namespace convolt {
 

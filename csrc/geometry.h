@@ -73,6 +73,37 @@ CONVOLT_HOST_DEVICE inline TapRange taps_inside(int64_t out, int64_t size, int64
   return {begin < kernel ? begin : kernel, end < kernel ? end : kernel};
 }
 
+// One axis of a window: how it slides over an image.
+struct WindowAxis {
+  int64_t size, kernel, stride, dilation, pad_before, out;
+
+  // The taps of output o that lie inside the image.
+  CONVOLT_HOST_DEVICE TapRange inside(int64_t o) const {
+    return taps_inside(o, size, kernel, stride, dilation, pad_before);
+  }
+  // Where tap k of output o is; outside the image unless it is in [0, size).
+  CONVOLT_HOST_DEVICE int64_t input(int64_t o, int64_t k) const {
+    return o * stride + k * dilation - pad_before;
+  }
+  // The output whose tap k is at i, or -1 if there is none.
+  CONVOLT_HOST_DEVICE int64_t output(int64_t i, int64_t k) const {
+    const int64_t distance = i + pad_before - k * dilation;
+    if (distance < 0 || distance % stride != 0) return -1;
+    const int64_t o = distance / stride;
+    return o < out ? o : -1;
+  }
+};
+
+template <typename Problem>
+CONVOLT_HOST_DEVICE WindowAxis vertical(const Problem& p) {
+  return {p.in_h, p.kernel_h, p.window.stride_h, p.window.dilation_h, p.window.pad_top, p.out_h};
+}
+
+template <typename Problem>
+CONVOLT_HOST_DEVICE WindowAxis horizontal(const Problem& p) {
+  return {p.in_w, p.kernel_w, p.window.stride_w, p.window.dilation_w, p.window.pad_left, p.out_w};
+}
+
 // How many elements an average counts along one axis: the padding if asked for, but never the
 // overhang of ceil_mode beyond it.
 CONVOLT_HOST_DEVICE inline int64_t averaged_extent(int64_t out, int64_t size, int64_t kernel,

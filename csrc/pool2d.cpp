@@ -149,7 +149,7 @@ void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& p
       }
     }
     if (results.indices != nullptr) {
-      const int64_t first_row = oh * rows.stride + tap_row * rows.dilation - rows.pad_before;
+      const int64_t first_row = rows.input(oh, tap_row);
       kernels.widen_offsets(best.offsets, out_w, first_row * problem.in_w, -problem.window.pad_left,
                             problem.window.stride_w, results.indices + first);
     }
@@ -157,9 +157,10 @@ void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& p
 }
 
 template <typename T>
-void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
-                              int64_t out_pixels, const T* dy, const int64_t* indices, T* dx) {
-  for_some_planes(planes, in_pixels + out_pixels, [&](int64_t first, int64_t count) {
+void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& problem,
+                              const T* dy, const int64_t* indices, T* dx) {
+  const int64_t in_pixels = problem.in_pixels(), out_pixels = problem.out_pixels();
+  for_some_planes(problem.planes(), in_pixels + out_pixels, [&](int64_t first, int64_t count) {
     for (int64_t plane = first; plane < first + count; ++plane) {
       const T* const gradient = dy + plane * out_pixels;
       const int64_t* const winners = indices + plane * out_pixels;
@@ -336,9 +337,9 @@ template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, 
                                       const float*, const PoolResults<float>&);
 template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,
                                       const double*, const PoolResults<double>&);
-template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const float*,
+template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const float*,
                                        const int64_t*, float*);
-template void extremum_pool2d_backward(const std::string&, int64_t, int64_t, int64_t, const double*,
+template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const double*,
                                        const int64_t*, double*);
 template void extremum_pool2d_backward(const std::string&, const Pool2dProblem&, const float*,
                                        const uint8_t*, float*);

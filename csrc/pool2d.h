@@ -25,10 +25,10 @@ void extremum_pool2d_forward(const std::string& function, const Pool2dProblem& p
                              PoolOperation operation, const T* x, const PoolResults<T>& results);
 
 // dx[plane][indices[plane][i]] += dy[plane][i], in the order of i; all other elements of dx are 0.
-// Throws std::invalid_argument for an index outside the plane.
+// Throws std::invalid_argument for an index outside the plane. Outside its window it may be.
 template <typename T>
-void extremum_pool2d_backward(const std::string& function, int64_t planes, int64_t in_pixels,
-                              int64_t out_pixels, const T* dy, const int64_t* indices, T* dx);
+void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& problem,
+                              const T* dy, const int64_t* indices, T* dx);
 
 // The same from the winners of the windows, taps as in PoolResults; one outside the plane throws.
 template <typename T>

@@ -20,23 +20,6 @@ constexpr int64_t kPaddedBytes = int64_t{32} << 10;
 // More taps in a row of windows than any memory could hold.
 constexpr int64_t kMostTaps = int64_t{1} << 40;
 
-// One axis of a window.
-struct WindowAxis {
-  int64_t size, kernel, stride, dilation, pad_before, out;
-
-  TapRange inside(int64_t o) const {
-    return taps_inside(o, size, kernel, stride, dilation, pad_before);
-  }
-};
-
-inline WindowAxis vertical(const Pool2dProblem& p) {
-  return {p.in_h, p.kernel_h, p.window.stride_h, p.window.dilation_h, p.window.pad_top, p.out_h};
-}
-
-inline WindowAxis horizontal(const Pool2dProblem& p) {
-  return {p.in_w, p.kernel_w, p.window.stride_w, p.window.dilation_w, p.window.pad_left, p.out_w};
-}
-
 // The work for threads_for(): an element that a window visits takes as long as some sixteen
 // operations of a product. In floating point, for the most absurd windows are beyond int64.
 inline double pooling_work(const Pool2dProblem& p) {
@@ -211,8 +194,7 @@ class WindowReduction {
   void pad_block(const Worker<T>& worker, const T* plane, int64_t oh, int64_t first_tap) const {
     int64_t* offset = worker.row_offsets;
     for (int64_t s = 0; s < rows_.samplings; ++s) {
-      int64_t h =
-          oh * vertical_.stride + (first_tap + s) * vertical_.dilation - vertical_.pad_before;
+      int64_t h = vertical_.input(oh, first_tap + s);
       for (int64_t i = 0; i < rows_.samples; ++i, h += vertical_.stride) {
         *offset++ = h >= 0 && h < vertical_.size ? h * problem_.in_w : -1;
       }

@@ -95,22 +95,19 @@ py::object extremum_at_once(const std::string& function, py::handle x, py::handl
   return extremum_forward(function, as_array(x), *arguments, wanted, as_optional_array(out));
 }
 
-// dx of any maximum or minimum: `output` is the shape that dy and indices must have.
+// dx of any maximum or minimum.
 py::array extremum_backward(const std::string& function, const py::array& dy,
-                            const py::array& indices, const Shape4& input, const char* axes,
-                            const Shape4& output) {
+                            const py::array& indices, const char* axes, const Pool2dProblem& p) {
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
-    require_shape(function, "dy", axes, output, shape4(function, "dy", dy));
-    require_shape(function, "indices", axes, output, shape4(function, "indices", indices));
-    py::array dx = make_output<T>(function, std::nullopt, input);
+    require_shape(function, "dy", axes, p.output_shape(), shape4(function, "dy", dy));
+    require_shape(function, "indices", axes, p.output_shape(),
+                  shape4(function, "indices", indices));
+    py::array dx = make_output<T>(function, std::nullopt, p.input_shape());
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const int64_t* const indices_data = input_data<int64_t>(function, "indices", indices);
     T* const dx_data = output_data<T>(dx);
-    without_gil([&] {
-      extremum_pool2d_backward(function, input[0] * input[1], input[2] * input[3],
-                               output[2] * output[3], dy_data, indices_data, dx_data);
-    });
+    without_gil([&] { extremum_pool2d_backward(function, p, dy_data, indices_data, dx_data); });
     return dx;
   });
 }
@@ -121,9 +118,7 @@ py::array winners_backward(const std::string& function, const py::array& dy,
                            const PoolArguments& arguments) {
   const char* const axes = "(N, C, OH, OW)";
   const Pool2dProblem p = arguments.problem(function, input);
-  if (!has_byte_winners(p)) {
-    return extremum_backward(function, dy, winners, input, axes, p.output_shape());
-  }
+  if (!has_byte_winners(p)) return extremum_backward(function, dy, winners, axes, p);
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
     require_shape(function, "dy", axes, p.output_shape(), shape4(function, "dy", dy));
@@ -253,8 +248,8 @@ void register_pool(py::module_& m) {
          const Shape4& input_shape, const Pair& kernel, const Pair& stride, const Quad& padding,
          const Pair& dilation, bool ceil_mode) {
         const PoolArguments arguments = {kernel, stride, padding, dilation, ceil_mode};
-        return extremum_backward(function, dy, indices, input_shape, "(N, C, OH, OW)",
-                                 arguments.problem(function, input_shape).output_shape());
+        return extremum_backward(function, dy, indices, "(N, C, OH, OW)",
+                                 arguments.problem(function, input_shape));
       },
       arg("function"), arg("dy"), arg("indices"), arg("input_shape"), arg("kernel"), arg("stride"),
       arg("padding"), arg("dilation"), arg("ceil_mode"));
@@ -298,8 +293,9 @@ void register_pool(py::module_& m) {
       [](const py::array& dy, const py::array& indices, const Shape4& input_shape) {
         const std::string function = "global_max_pool2d_backward";
         require_pixels(function, input_shape);
-        return extremum_backward(function, dy, indices, input_shape, "(N, C, 1, 1)",
-                                 global_output_shape(input_shape));
+        const Pool2dProblem whole_planes = make_pool2d_problem(
+            function, input_shape, input_shape[2], input_shape[3], WindowParams{}, false);
+        return extremum_backward(function, dy, indices, "(N, C, 1, 1)", whole_planes);
       },
       arg("dy"), arg("indices"), arg("input_shape"));
 }

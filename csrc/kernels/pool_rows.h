@@ -9,6 +9,7 @@
 #pragma once
 
 #include "../kernel_table.h"
+#include "extremum_rule.h"
 #include "simd.h"
 
 namespace convolt {
@@ -17,13 +18,6 @@ namespace CONVOLT_ISA {
 // Output columns of one pass over the taps, in vectors: enough independent chains of comparisons to
 // hide their latency, few enough for 16 registers.
 constexpr int kPoolVectors = 4;
-
-// True where v replaces the best so far: it is better, or the first NaN. A NaN stays for good.
-template <typename T, bool kMinimum>
-static inline Mask<T> replaces(Vec<T> v, Vec<T> best) {
-  const Mask<T> not_better = kMinimum ? v >= best : v <= best;
-  return ~not_better & (best == best);
-}
 
 template <typename T, bool kMinimum, bool kOffsets, int kVectors>
 static inline void extremum_columns(const PoolTaps<T>& taps, int64_t column,
@@ -43,7 +37,7 @@ static inline void extremum_columns(const PoolTaps<T>& taps, int64_t column,
       const Vec<Offset> here = broadcast<Offset>(static_cast<Offset>(tap_offset));
       for (int v = 0; v < kVectors; ++v) {
         const Vec<T> x = load<T>(tap + v * kLanes<T>);
-        const Mask<T> take = replaces<T, kMinimum>(x, best[v]);
+        const Mask<T> take = replaces<kMinimum>(x, best[v]);
         best[v] = take ? x : best[v];
         if constexpr (kOffsets) offset[v] = take ? here : offset[v];
       }
@@ -148,7 +142,7 @@ static T maximum(const T* x, int64_t count) {
     for (i = kStep; i + kStep <= count; i += kStep) {
       for (int c = 0; c < kChains; ++c) {
         const Vec<T> v = load<T>(x + i + c * kLanes<T>);
-        chain[c] = replaces<T, false>(v, chain[c]) ? v : chain[c];
+        chain[c] = replaces<false>(v, chain[c]) ? v : chain[c];
       }
     }
     for (int c = 0; c < kChains; ++c) {

@@ -98,8 +98,7 @@ void check_extremum_pool(const Pool2dProblem& p, PoolOperation operation, Guard 
   std::fill(y.begin(), y.end(), T{5});
   extremum_pool2d_forward<T>("selftest", p, operation, x.data(), {y.data(), nullptr, nullptr});
   report.expect_equal(y.data(), expected_y, "y without indices");
-  extremum_pool2d_backward("selftest", p.planes(), p.in_pixels(), p.out_pixels(), dy.data(),
-                           indices.data(), dx.data());
+  extremum_pool2d_backward("selftest", p, dy.data(), indices.data(), dx.data());
   report.expect_equal(dx.data(), expected_dx, "dx");
 
   Guarded<uint8_t> winners(outputs, guard);

@@ -6,7 +6,8 @@ from numpy.typing import DTypeLike, NDArray
 
 # Arrays of a call are on one device, on which the call runs, and float arrays of a call have one
 # dtype. Calls enqueue on the current stream of the thread and wait for nothing, but for to_host(),
-# synchronize(), Event.elapsed_ms() and pool2d_max_backward(), which checks the indices. An array that was made on another stream is waited for there, and that stream waits for the call.
+# synchronize(), Event.elapsed_ms() and pool2d_max_backward(), which checks the indices. An array
+# that was made on another stream is waited for there, and that stream waits for the call.
 # Pairs are (vertical, horizontal), paddings (top, bottom, left, right), shapes (N, C, H, W).
 
 _Needs = Sequence[bool]

@@ -1,0 +1,22 @@
+// What the modules are made of: each subject registers its functions.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace convolt {
+
+// Of both back ends.
+void register_conv(pybind11::module_& m);
+void register_im2col(pybind11::module_& m);
+void register_norm(pybind11::module_& m);
+void register_optim(pybind11::module_& m);
+void register_pool(pybind11::module_& m);
+void register_prepared(pybind11::module_& m);
+
+// Of _core.
+void register_conv_at_once(pybind11::module_& m);
+void register_im2col_at_once(pybind11::module_& m);
+void register_info(pybind11::module_& m);
+void register_pool_at_once(pybind11::module_& m);
+
+}  // namespace convolt

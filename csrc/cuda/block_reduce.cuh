@@ -6,6 +6,11 @@
 
 namespace convolt::cuda {
 
+// How many elements a thread combines by itself before the tree: so many are in flight while it
+// waits, and rounding errors grow with their number. More would leave multiprocessors without a
+// block where a reduction is of ordinary size.
+constexpr int64_t kChain = 16;
+
 // The threads are rows of `columns` threads, a power of two, and each gets what its column
 // combines to. All kThreads threads of the block call it; `shared` has room for a value of each,
 // and may be used again by the next call.
@@ -25,7 +30,7 @@ __device__ T reduce_columns(T value, unsigned columns, const Combine& combine, T
 
 template <typename T>
 struct Sum {
-  static __device__ T identity() { return T{0}; }
+  static constexpr T kIdentity = 0;
   __device__ T operator()(T a, T b) const { return a + b; }
 };
 

@@ -51,7 +51,7 @@ Grid grid_of_planes(int64_t planes, unsigned lanes) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResidentBlocks)
     plane_means(int64_t planes, int64_t pixels, unsigned lanes, const T* __restrict__ x,
                 T* __restrict__ y) {
   __shared__ T shared[kThreads];
@@ -84,7 +84,7 @@ struct BestOf {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResidentBlocks)
     plane_maxima(int64_t planes, int64_t pixels, unsigned lanes, const T* __restrict__ x,
                  T* __restrict__ y, int64_t* __restrict__ indices) {
   __shared__ Candidate<T> shared[kThreads];
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResidentBlocks)
     spread_means(PlaneWalk walk, const T* __restrict__ dy, T* __restrict__ dx) {
   const T pixels = static_cast<T>(walk.columns);
   for (PlanePoint at = walk.first(); at.element < walk.elements; walk.advance(at)) {

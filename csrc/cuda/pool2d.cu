@@ -24,17 +24,9 @@ Windows windows_of(const Pool2dProblem& p, const T* x) {
   return has_dilation(p) ? Windows::kDilated : Windows::kDense;
 }
 
-// The windows as this code sees them.
-struct Axes {
-  WindowAxis rows, columns;
-};
-
 template <Windows kWindows>
-__device__ inline Axes axes_of(const Pool2dProblem& p) {
-  constexpr int kStride = kWindows == Windows::kPairs ? 2 : 0;
-  constexpr int kDilation = kWindows == Windows::kDilated ? 0 : 1;
-  return {with_constants<kStride, kDilation>(vertical(p)),
-          with_constants<kStride, kDilation>(horizontal(p))};
+__device__ Axes axes_for(const Pool2dProblem& p) {
+  return axes_of<kWindows == Windows::kPairs ? 2 : 0, kWindows == Windows::kDilated ? 0 : 1>(p);
 }
 
 // The taps of an output that are inside the image.
@@ -56,9 +48,9 @@ __device__ inline void visit_window(const Axes& axes, const WindowTaps& taps, co
   for (int64_t kh = taps.rows.begin; kh < taps.rows.end; ++kh) {
     const T* const row = plane + rows.input(out.row, kh) * columns.size;
     if constexpr (kWindows == Windows::kPairs) {
-      const auto pair = *reinterpret_cast<const Pair<T>*>(row + columns.input(out.column, 0));
-      visit(kh, 0, pair.x);
-      visit(kh, 1, pair.y);
+      const Run<T, kPair> pair = load_run<kPair>(row, columns.input(out.column, 0));
+      visit(kh, 0, pair.element[0]);
+      visit(kh, 1, pair.element[1]);
     } else {
       for (int64_t kw = taps.columns.begin; kw < taps.columns.end; ++kw) {
         visit(kh, kw, row[columns.input(out.column, kw)]);
@@ -72,9 +64,9 @@ constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
 // kPlaces: whether to say where the extrema are, which takes two selections more for each tap.
 template <typename T, bool kMinimum, bool kPlaces, Windows kWindows>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kResidentBlocks)
     pool_extrema(PlaneWalk walk, Pool2dProblem p, const T* __restrict__ x, PoolResults<T> results) {
-  const Axes axes = axes_of<kWindows>(p);
+  const Axes axes = axes_for<kWindows>(p);
   for (PlanePoint out = walk.first(); out.element < walk.elements; walk.advance(out)) {
     const WindowTaps taps = taps_of<kWindows>(axes, out);
     // The first pixel has the place of an infinity that nothing replaces.
@@ -102,15 +94,14 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <typename T, Windows kWindows>
-__global__ void __launch_bounds__(kThreads)
-    pool_averages(PlaneWalk walk, Pool2dProblem p, T common, const T* __restrict__ x,
-                  T* __restrict__ y) {
-  const Axes axes = axes_of<kWindows>(p);
+__global__ void __launch_bounds__(kThreads, kResidentBlocks)
+    pool_averages(PlaneWalk walk, Pool2dProblem p, const T* __restrict__ x, T* __restrict__ y) {
+  const Axes axes = axes_for<kWindows>(p);
   for (PlanePoint out = walk.first(); out.element < walk.elements; walk.advance(out)) {
     T sum{0};
     visit_window<kWindows>(axes, taps_of<kWindows>(axes, out), x + out.plane * p.in_pixels(), out,
                            [&](int64_t, int64_t, T element) { sum += element; });
-    y[out.element] = sum / divisor_of(p, common, out.row, out.column);
+    y[out.element] = sum / divisor_of<T>(p, out);
   }
 }
 
@@ -149,8 +140,8 @@ template <typename T>
 void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y) {
   auto* const kernel = has_windows_of_pairs(problem, x) ? &pool_averages<T, Windows::kPairs>
                                                         : &pool_averages<T, Windows::kDense>;
-  launch_walk("pool_averages", kernel, problem.planes(), problem.out_h, problem.out_w, problem,
-              common_divisor<T>(problem), x, y);
+  launch_walk("pool_averages", kernel, problem.planes(), problem.out_h, problem.out_w, problem, x,
+              y);
 }
 
 template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,

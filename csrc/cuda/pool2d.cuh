@@ -12,8 +12,13 @@
 
 #include "../geometry.h"
 #include "launch.cuh"
+#include "vector_access.cuh"
 
 namespace convolt::cuda {
+
+// Blocks of a multiprocessor at least: enough loads under way for its memory, and 64 registers for
+// a thread. Left alone, ptxas aims at more blocks for some devices and spills around divisions.
+constexpr int kResidentBlocks = 4;
 
 // An element of planes that lie one behind the other.
 struct PlanePoint {
@@ -58,22 +63,31 @@ struct PlaneWalk {
 // elements a thread divides once for several of them.
 constexpr int64_t kMostWalkingBlocks = 8192;
 
-// Launches kernel(walk, arguments...) for a walk over such planes.
+inline Grid grid_of_walk(int64_t elements, int64_t most_walking_blocks = kMostWalkingBlocks) {
+  return grid_of_blocks(std::min(ceil_div(elements, kThreads), most_walking_blocks));
+}
+
+// Launches kernel(walk, arguments...).
 template <typename... Parameters, typename... Arguments>
 void launch_walk(const char* name, void (*kernel)(PlaneWalk, Parameters...), int64_t planes,
                  int64_t rows, int64_t columns, Arguments&&... arguments) {
-  const int64_t blocks = ceil_div(planes * rows * columns, kThreads);
-  const Grid grid = grid_of_blocks(std::min(blocks, kMostWalkingBlocks));
+  const Grid grid = grid_of_walk(planes * rows * columns);
   launch(name, kernel, grid, PlaneWalk(planes, rows, columns, grid),
          std::forward<Arguments>(arguments)...);
 }
 
-// The same axis; a stride or dilation that is not 0 here is a constant to the compiler.
+// The windows of a problem, as kernels see them.
+struct Axes {
+  WindowAxis rows, columns;
+};
+
+// Strides and dilations that are not 0 here are constants to the compiler.
 template <int kStride, int kDilation>
-__device__ inline WindowAxis with_constants(WindowAxis axis) {
-  if (kStride != 0) axis.stride = kStride;
-  if (kDilation != 0) axis.dilation = kDilation;
-  return axis;
+__device__ Axes axes_of(const Pool2dProblem& p) {
+  Axes axes = {vertical(p), horizontal(p)};
+  if (kStride != 0) axes.rows.stride = axes.columns.stride = kStride;
+  if (kDilation != 0) axes.rows.dilation = axes.columns.dilation = kDilation;
+  return axes;
 }
 
 inline bool has_dilation(const Pool2dProblem& p) {
@@ -87,21 +101,8 @@ __device__ inline TapRange windows_over(const WindowAxis& axis, int64_t i) {
   return taps_inside(0, reach, axis.out, 1, axis.stride, i + axis.pad_before - (reach - 1));
 }
 
-// --- pairs --------------------------------------------------------------------------------------
-
-// Two elements beside each other, as one access to memory. At an even element of aligned memory.
-template <typename T>
-struct PairOf;
-template <>
-struct PairOf<float> {
-  using Type = float2;
-};
-template <>
-struct PairOf<double> {
-  using Type = double2;
-};
-template <typename T>
-using Pair = typename PairOf<T>::Type;
+// Two elements beside each other, as one access to memory.
+constexpr int kPair = 2;
 
 // Windows of 2 x 2 beside each other, none beyond an edge: their rows are pairs of columns of the
 // image. An odd last row may be in no window.
@@ -112,37 +113,18 @@ bool has_windows_of_pairs(const Pool2dProblem& p, const T* image) {
   const bool are_inside =
       w.pad_top == 0 && w.pad_left == 0 && 2 * p.out_h <= p.in_h && 2 * p.out_w == p.in_w;
   return are_squares && are_inside && !has_dilation(p) &&
-         reinterpret_cast<std::uintptr_t>(image) % sizeof(Pair<T>) == 0;
+         reinterpret_cast<std::uintptr_t>(image) % sizeof(Run<T, kPair>) == 0;
 }
 
-// --- averages -----------------------------------------------------------------------------------
-
-CONVOLT_HOST_DEVICE inline int64_t averaged_rows(const Pool2dProblem& p, int64_t oh) {
-  const WindowParams& w = p.window;
-  return averaged_extent(oh, p.in_h, p.kernel_h, w.stride_h, w.pad_top, w.pad_bottom,
-                         p.count_include_pad);
-}
-
-CONVOLT_HOST_DEVICE inline int64_t averaged_columns(const Pool2dProblem& p, int64_t ow) {
-  const WindowParams& w = p.window;
-  return averaged_extent(ow, p.in_w, p.kernel_w, w.stride_w, w.pad_left, w.pad_right,
-                         p.count_include_pad);
-}
-
-// What every sum is divided by, or 0 if that differs: then the first or the last window of an axis
-// counts less than the kernel.
+// What the sum of a window is divided by.
 template <typename T>
-T common_divisor(const Pool2dProblem& p) {
+__device__ T divisor_of(const Pool2dProblem& p, const PlanePoint& out) {
   if (p.divisor_override != 0) return static_cast<T>(p.divisor_override);
-  const bool is_whole =
-      averaged_rows(p, 0) == p.kernel_h && averaged_rows(p, p.out_h - 1) == p.kernel_h &&
-      averaged_columns(p, 0) == p.kernel_w && averaged_columns(p, p.out_w - 1) == p.kernel_w;
-  return is_whole ? static_cast<T>(p.kernel_h * p.kernel_w) : T{0};
-}
-
-template <typename T>
-__device__ inline T divisor_of(const Pool2dProblem& p, T common, int64_t oh, int64_t ow) {
-  return common != 0 ? common : static_cast<T>(averaged_rows(p, oh) * averaged_columns(p, ow));
+  const WindowParams& w = p.window;
+  return static_cast<T>(averaged_extent(out.row, p.in_h, p.kernel_h, w.stride_h, w.pad_top,
+                                        w.pad_bottom, p.count_include_pad) *
+                        averaged_extent(out.column, p.in_w, p.kernel_w, w.stride_w, w.pad_left,
+                                        w.pad_right, p.count_include_pad));
 }
 
 }  // namespace convolt::cuda

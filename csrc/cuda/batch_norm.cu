@@ -5,6 +5,7 @@
 // Memory-bound: forward reads x three times and writes y, backward reads dy and x twice and writes
 // dx, loads of 4 bytes with 4 of a thread in flight: 75-85 % of the bandwidth expected where a row
 // of memory is not shared by many planes.
+#include <algorithm>
 #include <cmath>
 
 #include "block_reduce.cuh"
@@ -23,10 +24,10 @@ struct Channels {
       : count(shape[1]),
         pixels(shape[2] * shape[3]),
         elements(shape[0] * pixels),
-        pieces(std::max<int64_t>(ceil_div(elements, kPiece), 1)) {}
+        pieces(ceil_div(elements, kPiece)) {}
 
   int64_t tasks() const { return count * pieces; }
-  // What sums are divided by; an empty batch has sums of 0.
+  // What sums are divided by. An empty batch has no pieces, and sums of 0.
   double divisor() const { return static_cast<double>(std::max<int64_t>(elements, 1)); }
 
   // Calls f(offset) for the elements of this thread in a piece of a channel, in steps that need no

@@ -102,7 +102,9 @@ Function describe(std::size_t address) {
     Function function{demangled(kernel.name), {}};
     const std::string prefix = "_ZZ" + kernel.name.substr(2) + "E";
     for (const Symbol& symbol : symbols) {
-      if (symbol.file == kernel.file && symbol.name.compare(0, prefix.size(), prefix) == 0) {
+      // Two files may each have a kernel of the same name that is local to it.
+      if (kernel.file != 0 && symbol.file != kernel.file) continue;
+      if (symbol.name.compare(0, prefix.size(), prefix) == 0) {
         function.arrays.push_back({demangled(symbol.name), symbol.begin, symbol.bytes});
       }
     }

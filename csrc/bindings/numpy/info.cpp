@@ -1,8 +1,9 @@
 // What was built, what is selected, how many threads; and the yardstick of the benchmarks.
 #include <chrono>
 
+#include "../arrays.h"
+#include "../subjects.h"
 #include "algorithm.h"
-#include "arrays.h"
 #include "at_once.h"
 #include "isa.h"
 #include "workspace.h"

@@ -9,7 +9,7 @@
 #include <atomic>
 #include <initializer_list>
 
-#include "arrays.h"
+#include "../arrays.h"
 
 namespace convolt {
 

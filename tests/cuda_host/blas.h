@@ -1,0 +1,9 @@
+#pragma once
+
+#include <cstdint>
+
+namespace convolt::cuda_host {
+
+int64_t live_cublas_handles();
+
+}  // namespace convolt::cuda_host

@@ -1,0 +1,16 @@
+// The devices that there are, and which one a thread uses.
+#pragma once
+
+#include <cstddef>
+
+namespace convolt::cuda_host {
+
+int count_devices();
+// Of the calling thread.
+int current_device();
+// Bytes of each.
+std::size_t memory_of_device();
+// Bytes that are allocated on one.
+std::size_t used_bytes(int device);
+
+}  // namespace convolt::cuda_host

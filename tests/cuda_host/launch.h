@@ -1,0 +1,24 @@
+// The kernel that runs, for those who check what it does.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "include/cuda_runtime.h"
+
+namespace convolt::cuda_host {
+
+// Whether a kernel runs now.
+bool in_kernel();
+
+// Reports "KERNEL: block B, thread T: text" and abandons the kernel that runs.
+[[noreturn]] void kernel_fault(cudaError code, const std::string& text);
+
+// The report without the end, for faults that are no thread's alone.
+void note_kernel_fault(cudaError code, const std::string& text);
+
+// Runs a kernel to its end or to its first fault.
+void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel& kernel);
+
+}  // namespace convolt::cuda_host

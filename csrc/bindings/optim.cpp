@@ -27,7 +27,7 @@ bool are_simple(const std::vector<Array>& arrays) {
 template <typename T, typename Update>
 bool update_if_simple(const char* function, std::vector<Array> arrays, const Update& update) {
   if (!are_simple<T>(arrays)) return false;
-  in_call(function, arrays[0], [&] {
+  return in_call(function, arrays[0], [&] {
     for (const Array& array : arrays) require_ready(function, "each array", array);
     OptimizerStep<T> step{};
     step.gradient = static_cast<const T*>(arrays[0].data());
@@ -36,8 +36,8 @@ bool update_if_simple(const char* function, std::vector<Array> arrays, const Upd
     if (arrays.size() > 3) step.second = output_data<T>(arrays[3]);
     const int64_t count = arrays[0].size();
     without_gil([&] { update(step, count); });
+    return true;
   });
-  return true;
 }
 
 bool sgd(const Array& gradient, const Array& parameter, const Array& velocity, double momentum,

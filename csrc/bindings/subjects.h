@@ -19,4 +19,12 @@ void register_im2col_at_once(pybind11::module_& m);
 void register_info(pybind11::module_& m);
 void register_pool_at_once(pybind11::module_& m);
 
+// Of _cuda.
+void register_device_arrays(pybind11::module_& m);
+void register_devices(pybind11::module_& m);
+void register_elementwise(pybind11::module_& m);
+void register_host(pybind11::module_& m);  // of the stand-in alone
+void register_join(pybind11::module_& m);
+void register_local_response_norm(pybind11::module_& m);
+
 }  // namespace convolt

@@ -331,6 +331,11 @@ def as_own(value: Any) -> Array:
     """Return an `Array` over what is on a device, which keeps in mind where it came from."""
     if isinstance(value, Array):
         return value
+    if not is_on_device(value):
+        raise TypeError(
+            "convolt.cuda.Array: an array must be NumPy's or on a CUDA device, got "
+            f"{type(value).__name__}"
+        )
     return Array(*take(value))
 
 
@@ -354,12 +359,16 @@ def _check_like(target: Any, value: Any) -> None:
 
 
 def _complete(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
-    """Put the extent that is left in the place of -1."""
-    if shape.count(-1) != 1:
-        return shape
+    """Return a shape of `size` elements, the extent that is left in the place of -1."""
     others = -math.prod(shape)
-    rest = size // others if others else 0
-    return tuple(rest if extent == -1 else extent for extent in shape)
+    complete = shape
+    if shape.count(-1) == 1 and others > 0:
+        complete = tuple(size // others if extent == -1 else extent for extent in shape)
+    if math.prod(complete) != size or min(complete, default=0) < 0:
+        raise ValueError(
+            f"convolt.cuda.Array.reshape: shape must hold {size} elements, got {shape}"
+        )
+    return complete
 
 
 def _axes(axis: int | Sequence[int] | None, ndim: int) -> set[int]:

@@ -106,7 +106,8 @@ def _operand(value: Any, function: str, *, writable: bool = False) -> Any:
 
     if isinstance(value, Array):
         return value.writable() if writable else value._data
-    if not writable and (isinstance(value, Real) or (np.ndim(value) == 0)):
+    is_number = isinstance(value, (Real, np.bool_))
+    if not writable and (is_number or (isinstance(value, np.ndarray) and value.ndim == 0)):
         return float(value)
     raise TypeError(
         f"convolt.cuda.Array: operands of {function} must be arrays on the device or numbers, got "

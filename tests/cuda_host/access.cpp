@@ -25,18 +25,6 @@ struct Site {
   }
 };
 
-// The cells of the shared array that holds the address, or null.
-Cell* shared_cells(Access& access, std::size_t address, std::size_t bytes) {
-  for (SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
-    const std::size_t offset = address - array.begin;
-    if (offset < array.bytes && bytes <= array.bytes - offset) {
-      return &shadow.cells[address / kWordBytes - array.begin / kWordBytes];
-    }
-  }
-  return nullptr;
-}
-
 std::string describe_in_kernel(const Access& access, std::size_t address) {
   for (const SharedShadow& shadow : access.shared) {
     const SharedArray& array = *shadow.array;
@@ -80,17 +68,21 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
                                             (allocated ? ", which nobody has written" : ""));
 }
 
-[[noreturn]] void race(const Access& access, const std::string& other, const Site& site) {
-  kernel_fault(cudaErrorLaunchFailure, site.text() + "race with " + other + ": " +
-                                           describe_in_kernel(access, site.address));
+[[noreturn]] void race(const Access& access, const std::string& other, const char* what,
+                       const Site& site) {
+  kernel_fault(cudaErrorLaunchFailure, site.text() + "race with " + other + ", which has " + what +
+                                           " it: " + describe_in_kernel(access, site.address));
 }
 
-std::string writer(const Access& access, uint64_t stamp, const char* what) {
+// With the thread of a stamp.
+[[noreturn]] void race(const Access& access, uint64_t stamp, const char* what, const Site& site) {
   const auto later = std::upper_bound(
       access.blocks.begin(), access.blocks.end(), phase_of(stamp),
       [](uint64_t phase, const Access::Beginning& block) { return phase < block.phase; });
-  return "block " + std::to_string(std::prev(later)->block) + ", thread " +
-         std::to_string(thread_of(stamp)) + ", which has " + what + " it";
+  race(access,
+       "block " + std::to_string(std::prev(later)->block) + ", thread " +
+           std::to_string(thread_of(stamp)),
+       what, site);
 }
 
 // Whether the thread of the stamp is another one, and nothing orders it before this one.
@@ -104,15 +96,15 @@ bool races(const Access& access, uint64_t stamp) {
 void check_readers(const Access& access, const Cell& cell, unsigned mask, const Site& site) {
   if (phase_of(cell.read) < access.launch_begin) return;
   if ((cell.read_by_blocks() & mask) != 0) {
-    race(access, "another block, which has read it", site);
+    race(access, "another block", "read", site);
   }
   if ((cell.read_by_thread() & mask) != 0 && races(access, cell.read)) {
-    race(access, writer(access, cell.read, "read"), site);
+    race(access, cell.read, "read", site);
   }
   // Others than the thread of the stamp: certain only where that is this one.
   if ((cell.read_by_threads() & mask) != 0 && phase_of(cell.read) == phase_of(access.now) &&
       thread_of(cell.read) == thread_of(access.now)) {
-    race(access, "another thread, which has read it", site);
+    race(access, "another thread", "read", site);
   }
 }
 
@@ -149,7 +141,7 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
   if ((there & mask) != mask) missing(access, cell, mask, address, site);
   if (cell.write >= access.launch_begin && (cell.written() & mask) != 0 &&
       races(access, cell.write)) {
-    race(access, writer(access, cell.write, "written"), site);
+    race(access, cell.write, "written", site);
   }
   if constexpr (kWrites) {
     check_readers(access, cell, mask, site);
@@ -173,20 +165,30 @@ void check_private(const Access& access, const Site& site) {
 
 // Null for what is neither device memory nor shared.
 inline Cell* find_cells(Access& access, std::size_t address, std::size_t bytes) {
-  if (access.memory.contains(address)) return cells_at(address);
-  if (access.stack.contains(address)) return nullptr;
-  return shared_cells(access, address, bytes);
+  const AddressRange& memory = access.memory;
+  if (memory.contains(address)) {
+    return access.memory_cells + (address - memory.begin) / kWordBytes;
+  }
+  for (SharedShadow& shadow : access.shared) {
+    const std::size_t offset = address - shadow.range.begin;
+    if (offset < shadow.range.bytes && bytes <= shadow.range.bytes - offset) {
+      return &shadow.cells[address / kWordBytes - shadow.range.begin / kWordBytes];
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 void begin_launch(Access& access, int device, const BoundKernel& kernel) {
   access.memory = device_range(device);
+  access.memory_cells = cells_at(access.memory.begin);
   access.arguments = {reinterpret_cast<std::size_t>(&kernel), kernel.bytes};
   access.shared.clear();
   for (const SharedArray& array : shared_arrays(kernel.function)) {
     // A word more, as the array may begin in the middle of one.
-    access.shared.push_back({&array, std::vector<Cell>(array.bytes / kWordBytes + 2)});
+    access.shared.push_back(
+        {&array, {array.begin, array.bytes}, std::vector<Cell>(array.bytes / kWordBytes + 2)});
   }
   access.blocks.clear();
   begin_phase(access);

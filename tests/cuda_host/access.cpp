@@ -154,6 +154,8 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
 void check_host(const Site& site) {
   if (!all_device_memory.contains(site.address)) return;
   report("host code " + site.text() + describe(site.address));
+  // Where it is locked, the report shall not be lost in a crash.
+  static const OpenMemory open;
 }
 
 // Where no cell is: the thread's own memory, or a mistake.

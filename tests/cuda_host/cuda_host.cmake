@@ -1,6 +1,9 @@
 # The stand-in of the CUDA runtime and of cuBLAS, for code that is compiled as C++ instead of by
 # nvcc: target_use_cuda_stand_in(TARGET) does so with the .cu sources of a target.
 
+# The stand-in needs the symbols of the module that the kernels are in: nobody strips it.
+set(CMAKE_STRIP "")
+
 set(cuda_host_dir "${CMAKE_CURRENT_LIST_DIR}")
 add_library(cuda_host STATIC
   ${cuda_host_dir}/access.cpp

@@ -35,9 +35,15 @@ struct Allocation {
   bool ended = false;
 };
 
-std::size_t reserve_addresses(std::size_t bytes) {
-  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+bool locks() {
+  static const bool wanted = setting("CONVOLT_CUDA_HOST_LOCK", 0) != 0;
+  return wanted;
+}
+int openings = 0;
+
+std::size_t reserve_addresses(std::size_t bytes, int protection) {
+  void* const memory =
+      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   madvise(memory, bytes, MADV_DONTDUMP);
   return reinterpret_cast<std::size_t>(memory);
@@ -70,9 +76,10 @@ struct Memory {
     const auto devices = static_cast<std::size_t>(count_devices());
     range = {0, devices * kDeviceSpan};
     if (devices == 0) return;
-    range.begin = reserve_addresses(range.bytes);
+    constexpr int kOpen = PROT_READ | PROT_WRITE;
+    range.begin = reserve_addresses(range.bytes, locks() ? PROT_NONE : kOpen);
     all_device_memory = range;
-    shadow = reserve_addresses(range.bytes / kWordBytes * sizeof(Cell));
+    shadow = reserve_addresses(range.bytes / kWordBytes * sizeof(Cell), kOpen);
     for (std::size_t i = 0; i < devices; ++i) {
       heaps.push_back({});
       heaps.back().top = range.begin + i * kDeviceSpan + kGap;
@@ -83,6 +90,13 @@ struct Memory {
 Memory& memory() {
   static Memory instance;
   return instance;
+}
+
+void protect(int protection) {
+  const AddressRange& range = memory().range;
+  if (mprotect(reinterpret_cast<void*>(range.begin), range.bytes, protection) != 0) {
+    throw std::runtime_error("the protection of device memory does not change");
+  }
 }
 
 // Few different ones, so that addresses are used again: eight from each power of two to the next.
@@ -135,6 +149,14 @@ std::string fault(const void* address, std::size_t bytes, bool reading) {
 }
 
 }  // namespace
+
+// The pages of all of it are gone through: tens of microseconds for each MiB in use.
+OpenMemory::OpenMemory() {
+  if (locks() && openings++ == 0) protect(PROT_READ | PROT_WRITE);
+}
+OpenMemory::~OpenMemory() {
+  if (locks() && --openings == 0) protect(PROT_NONE);
+}
 
 AddressRange device_range(int device) {
   return {memory().range.begin + static_cast<std::size_t>(device) * kDeviceSpan, kDeviceSpan};

@@ -163,6 +163,7 @@ void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel
   block_extent.x = threads;
   grid_extent.x = blocks;
   begin_launch(access, device, kernel);
+  const OpenMemory open;
   Block block(threads);
   for (const unsigned index : order_of(blocks)) {
     block_index.x = index;

@@ -51,11 +51,6 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
   kernel_fault(cudaErrorIllegalAddress, site.text() + describe_in_kernel(access, bad));
 }
 
-[[noreturn]] void misaligned(const Access& access, const Site& site) {
-  kernel_fault(cudaErrorMisalignedAddress,
-               site.text() + "misaligned, " + describe_in_kernel(access, site.address));
-}
-
 // The word at `address` lacks some of the bytes `mask`.
 [[noreturn]] void missing(const Access& access, const Cell& cell, unsigned mask,
                           std::size_t address, const Site& site) {
@@ -99,11 +94,6 @@ void check_readers(const Access& access, const Cell& cell, unsigned mask, const 
   if ((cell.read_by_thread() & mask) != 0 && races(access, cell.read)) {
     race(access, cell.read, "read", site);
   }
-  // Others than the thread of the stamp: certain only where that is this one.
-  if ((cell.read_by_threads() & mask) != 0 && phase_of(cell.read) == phase_of(access.now) &&
-      thread_of(cell.read) == thread_of(access.now)) {
-    race(access, "another thread", "read", site);
-  }
 }
 
 void note_read(const Access& access, Cell& cell, unsigned mask) {
@@ -137,8 +127,7 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
                   const Site& site) {
   const unsigned there = kWrites ? cell.allocated() : cell.allocated() & cell.valued();
   if ((there & mask) != mask) missing(access, cell, mask, address, site);
-  if (cell.write >= access.launch_begin && (cell.written() & mask) != 0 &&
-      races(access, cell.write)) {
+  if ((cell.written() & mask) != 0 && races(access, cell.write)) {
     race(access, cell.write, "written", site);
   }
   if constexpr (kWrites) {
@@ -229,7 +218,6 @@ void check_aligned(std::size_t address, const void* code) {
     check_private(*access, site);
     return;
   }
-  if (address % kBytes != 0) misaligned(*access, site);
   if constexpr (kBytes < kWordBytes) {
     const std::size_t in_word = address % kWordBytes;
     const unsigned mask = ((1U << kBytes) - 1U) << in_word;

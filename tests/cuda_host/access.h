@@ -28,13 +28,13 @@ struct Access {
   AddressRange stack;      // of the thread that runs
   AddressRange arguments;  // of the kernel
   std::vector<SharedShadow> shared;
-  uint64_t launch_begin;  // the phase in which the launch began
-  uint64_t block_begin;
-  uint64_t now;  // the stamp of the thread that runs
+  Stamp launch_begin;  // the phase in which the launch began
+  Stamp block_begin;
+  Stamp now;  // of the thread that runs
 
   // Which block began in which phase, for the reports of races.
   struct Beginning {
-    uint64_t phase;
+    Stamp phase;
     unsigned block;
   };
   std::vector<Beginning> blocks;

@@ -25,28 +25,15 @@ struct Site {
   }
 };
 
-// The cells of the shared array that holds the address, or null.
-Cell* shared_cells(Access& access, std::size_t address, std::size_t bytes) {
-  for (SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
-    const std::size_t offset = address - array.begin;
-    if (offset < array.bytes && bytes <= array.bytes - offset) {
-      return &shadow.cells[address / kWordBytes - array.begin / kWordBytes];
-    }
-  }
-  return nullptr;
-}
-
 std::string describe_in_kernel(const Access& access, std::size_t address) {
   for (const SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
     // Behind its end are other variables of the host's, which no kernel knows.
-    const std::size_t offset = address - array.begin;
-    if (offset < array.bytes + kMostSharedBytes) {
-      const std::string name = "the shared array " + array.name;
-      return offset < array.bytes
-                 ? "byte " + std::to_string(offset) + " of " + name
-                 : std::to_string(offset - array.bytes) + " bytes behind the end of " + name;
+    const std::size_t offset = address - shadow.range.begin;
+    const std::size_t bytes = shadow.range.bytes;
+    if (offset < bytes + kMostSharedBytes) {
+      const std::string name = "the shared array " + shadow.array->name;
+      return offset < bytes ? "byte " + std::to_string(offset) + " of " + name
+                            : std::to_string(offset - bytes) + " bytes behind the end of " + name;
     }
   }
   const std::string text = describe(address);
@@ -59,15 +46,9 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
   // The first byte may be inside still.
   std::size_t bad = site.address;
   for (const SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
-    if (site.address - array.begin < array.bytes) bad = array.begin + array.bytes;
+    if (shadow.range.contains(site.address)) bad = shadow.range.begin + shadow.range.bytes;
   }
   kernel_fault(cudaErrorIllegalAddress, site.text() + describe_in_kernel(access, bad));
-}
-
-[[noreturn]] void misaligned(const Access& access, const Site& site) {
-  kernel_fault(cudaErrorMisalignedAddress,
-               site.text() + "misaligned, " + describe_in_kernel(access, site.address));
 }
 
 // The word at `address` lacks some of the bytes `mask`.
@@ -80,65 +61,55 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
                                             (allocated ? ", which nobody has written" : ""));
 }
 
-[[noreturn]] void race(const Access& access, const std::string& other, const Site& site) {
-  kernel_fault(cudaErrorLaunchFailure, site.text() + "race with " + other + ": " +
-                                           describe_in_kernel(access, site.address));
+[[noreturn]] void race(const Access& access, const std::string& other, const char* what,
+                       const Site& site) {
+  kernel_fault(cudaErrorLaunchFailure, site.text() + "race with " + other + ", which has " + what +
+                                           " it: " + describe_in_kernel(access, site.address));
 }
 
-std::string writer(const Access& access, uint64_t stamp, const char* what) {
+// A record shows another thread or block, which nothing orders before the one that runs.
+[[noreturn]] void race(const Access& access, const Record& record, unsigned mask, const char* what,
+                       const Site& site) {
+  if ((record.by_blocks() & mask) != 0) race(access, "another block", what, site);
   const auto later = std::upper_bound(
-      access.blocks.begin(), access.blocks.end(), phase_of(stamp),
-      [](uint64_t phase, const Access::Beginning& block) { return phase < block.phase; });
-  return "block " + std::to_string(std::prev(later)->block) + ", thread " +
-         std::to_string(thread_of(stamp)) + ", which has " + what + " it";
+      access.blocks.begin(), access.blocks.end(), record.phase(),
+      [](Stamp phase, const Access::Beginning& block) { return phase < block.phase; });
+  const std::string block = "block " + std::to_string(std::prev(later)->block);
+  const bool of_thread =
+      (record.by_thread() & mask) != 0 &&
+      (record.phase() != phase_of(access.now) || record.thread() != thread_of(access.now));
+  const std::string thread =
+      of_thread ? "thread " + std::to_string(record.thread()) : "another thread";
+  race(access, block + ", " + thread, what, site);
 }
 
-// Whether the thread of the stamp is another one, and nothing orders it before this one.
-bool races(const Access& access, uint64_t stamp) {
-  const uint64_t phase = phase_of(stamp);
-  if (phase < access.launch_begin) return false;
-  if (phase < access.block_begin) return true;  // another block
-  return phase == phase_of(access.now) && thread_of(stamp) != thread_of(access.now);
+// The bytes that others have come to, without an order to the thread that runs.
+unsigned by_others(const Access& access, const Record& record) {
+  const Stamp phase = record.phase();
+  if (phase < access.launch_begin) return 0;
+  const unsigned by_all = record.by_thread() | record.by_threads();
+  if (phase < access.block_begin) return record.by_blocks() | by_all;
+  if (phase != phase_of(access.now)) return record.by_blocks();
+  const bool own = record.thread() == thread_of(access.now);
+  return record.by_blocks() | (own ? record.by_threads() : by_all);
 }
 
-void check_readers(const Access& access, const Cell& cell, unsigned mask, const Site& site) {
-  if (phase_of(cell.read) < access.launch_begin) return;
-  if ((cell.read_by_blocks() & mask) != 0) {
-    race(access, "another block, which has read it", site);
-  }
-  if ((cell.read_by_thread() & mask) != 0 && races(access, cell.read)) {
-    race(access, writer(access, cell.read, "read"), site);
-  }
-  // Others than the thread of the stamp: certain only where that is this one.
-  if ((cell.read_by_threads() & mask) != 0 && phase_of(cell.read) == phase_of(access.now) &&
-      thread_of(cell.read) == thread_of(access.now)) {
-    race(access, "another thread, which has read it", site);
-  }
-}
-
-void note_read(const Access& access, Cell& cell, unsigned mask) {
-  const uint64_t bytes = mask;
-  if (phase_of(cell.read) == phase_of(access.now)) {
-    const bool same = thread_of(cell.read) == thread_of(access.now);
-    cell.read |= same ? bytes << Cell::kOwnShift : bytes;
+void note(const Access& access, Record& record, unsigned mask) {
+  const Stamp phase = record.phase();
+  if (phase == phase_of(access.now)) {
+    const bool own = record.thread() == thread_of(access.now);
+    const unsigned by_thread = own ? record.by_thread() | mask : mask;
+    const unsigned by_threads =
+        own ? record.by_threads() : record.by_threads() | record.by_thread();
+    record.set(access.now, by_thread, by_threads, record.by_blocks());
     return;
   }
-  uint64_t by_blocks = 0;
-  if (phase_of(cell.read) >= access.launch_begin) {
-    by_blocks = cell.read_by_blocks();
-    if (cell.read < access.block_begin) {
-      by_blocks |= cell.read_by_thread() | cell.read_by_threads();
-    }
+  unsigned by_blocks = 0;
+  if (phase >= access.launch_begin) {
+    by_blocks = record.by_blocks();
+    if (phase < access.block_begin) by_blocks |= record.by_thread() | record.by_threads();
   }
-  cell.read = access.now | bytes << Cell::kOwnShift | by_blocks << Cell::kOtherBlocksShift;
-}
-
-void note_write(const Access& access, Cell& cell, unsigned mask) {
-  const bool same = cell.write >> kThreadShift == access.now >> kThreadShift;
-  const uint64_t bytes = same ? mask | cell.written() : mask;
-  const uint64_t allocated_and_valued = cell.write & 0xFF;
-  cell.write = access.now | allocated_and_valued |
-               static_cast<uint64_t>(mask) << Cell::kValueShift | bytes << Cell::kOwnShift;
+  record.set(access.now, mask, 0, by_blocks);
 }
 
 // The bytes `mask` of a word at `address`.
@@ -147,21 +118,23 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
                   const Site& site) {
   const unsigned there = kWrites ? cell.allocated() : cell.allocated() & cell.valued();
   if ((there & mask) != mask) missing(access, cell, mask, address, site);
-  if (cell.write >= access.launch_begin && (cell.written() & mask) != 0 &&
-      races(access, cell.write)) {
-    race(access, writer(access, cell.write, "written"), site);
+  if ((by_others(access, cell.writes) & mask) != 0) {
+    race(access, cell.writes, mask, "written", site);
   }
   if constexpr (kWrites) {
-    check_readers(access, cell, mask, site);
-    note_write(access, cell, mask);
+    if ((by_others(access, cell.reads) & mask) != 0) race(access, cell.reads, mask, "read", site);
+    note(access, cell.writes, mask);
+    cell.set_valued(mask, true);
   } else {
-    note_read(access, cell, mask);
+    note(access, cell.reads, mask);
   }
 }
 
 void check_host(const Site& site) {
   if (!all_device_memory.contains(site.address)) return;
   report("host code " + site.text() + describe(site.address));
+  // Where it is locked, the report shall not be lost in a crash.
+  static const OpenMemory open;
 }
 
 // Where no cell is: the thread's own memory, or a mistake.
@@ -173,20 +146,31 @@ void check_private(const Access& access, const Site& site) {
 
 // Null for what is neither device memory nor shared.
 inline Cell* find_cells(Access& access, std::size_t address, std::size_t bytes) {
-  if (access.memory.contains(address)) return cells_at(address);
-  if (access.stack.contains(address)) return nullptr;
-  return shared_cells(access, address, bytes);
+  const AddressRange& memory = access.memory;
+  if (memory.contains(address)) {
+    return access.memory_cells + (address - memory.begin) / kWordBytes;
+  }
+  for (SharedShadow& shadow : access.shared) {
+    const std::size_t offset = address - shadow.range.begin;
+    if (offset < shadow.range.bytes && bytes <= shadow.range.bytes - offset) {
+      return &shadow.cells[address / kWordBytes - shadow.range.begin / kWordBytes];
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 void begin_launch(Access& access, int device, const BoundKernel& kernel) {
   access.memory = device_range(device);
+  access.memory_cells = cells_at(access.memory.begin);
   access.arguments = {reinterpret_cast<std::size_t>(&kernel), kernel.bytes};
   access.shared.clear();
   for (const SharedArray& array : shared_arrays(kernel.function)) {
     // A word more, as the array may begin in the middle of one.
-    access.shared.push_back({&array, std::vector<Cell>(array.bytes / kWordBytes + 2)});
+    access.shared.push_back({&array,
+                             {reinterpret_cast<std::size_t>(array.data), array.bytes},
+                             std::vector<Cell>(array.bytes / kWordBytes + 2)});
   }
   access.blocks.clear();
   begin_phase(access);
@@ -199,7 +183,7 @@ void begin_block(Access& access, unsigned block) {
   access.blocks.push_back({access.block_begin, block});
   for (SharedShadow& shadow : access.shared) {
     // Not a number, for whoever reads it unseen.
-    std::memset(reinterpret_cast<void*>(shadow.array->begin), 0xFF, shadow.array->bytes);
+    std::memset(shadow.array->data, 0xFF, shadow.array->bytes);
     Cell fresh{};
     fresh.allocate(kWholeWord);
     std::fill(shadow.cells.begin(), shadow.cells.end(), fresh);
@@ -209,7 +193,7 @@ void begin_block(Access& access, unsigned block) {
 void begin_phase(Access& access) { access.now = phase_of(access.now) + kPhase; }
 
 void set_thread(Access& access, unsigned thread, AddressRange stack) {
-  access.now = phase_of(access.now) | static_cast<uint64_t>(thread) << kThreadShift;
+  access.now = phase_of(access.now) | Stamp{thread} << kThreadShift;
   access.stack = stack;
 }
 
@@ -226,7 +210,6 @@ void check_aligned(std::size_t address, const void* code) {
     check_private(*access, site);
     return;
   }
-  if (address % kBytes != 0) misaligned(*access, site);
   if constexpr (kBytes < kWordBytes) {
     const std::size_t in_word = address % kWordBytes;
     const unsigned mask = ((1U << kBytes) - 1U) << in_word;

@@ -115,6 +115,7 @@ void multiply(const Product<T>& p, const cublasContext& handle) {
     report_asynchronous(cudaErrorIllegalAddress, "a product of cuBLAS " + reason);
     return;
   }
+  const OpenMemory open;
   std::vector<T> sums(static_cast<std::size_t>(p.m));
   for (int64_t i = 0; i < p.batch; ++i) {
     const std::vector<T> a = packed(p.a, i, p.m, p.k, p.tf32);

@@ -1,6 +1,8 @@
 // What becomes of a sum on its way to memory: bias and ReLU, as in kernels/store_tile.h.
 #pragma once
 
+#include <cuda_runtime.h>
+
 #include <cstdint>
 
 namespace convolt::cuda {

@@ -27,14 +27,13 @@ struct Site {
 
 std::string describe_in_kernel(const Access& access, std::size_t address) {
   for (const SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
     // Behind its end are other variables of the host's, which no kernel knows.
-    const std::size_t offset = address - array.begin;
-    if (offset < array.bytes + kMostSharedBytes) {
-      const std::string name = "the shared array " + array.name;
-      return offset < array.bytes
-                 ? "byte " + std::to_string(offset) + " of " + name
-                 : std::to_string(offset - array.bytes) + " bytes behind the end of " + name;
+    const std::size_t offset = address - shadow.range.begin;
+    const std::size_t bytes = shadow.range.bytes;
+    if (offset < bytes + kMostSharedBytes) {
+      const std::string name = "the shared array " + shadow.array->name;
+      return offset < bytes ? "byte " + std::to_string(offset) + " of " + name
+                            : std::to_string(offset - bytes) + " bytes behind the end of " + name;
     }
   }
   const std::string text = describe(address);
@@ -47,15 +46,9 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
   // The first byte may be inside still.
   std::size_t bad = site.address;
   for (const SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
-    if (site.address - array.begin < array.bytes) bad = array.begin + array.bytes;
+    if (shadow.range.contains(site.address)) bad = shadow.range.begin + shadow.range.bytes;
   }
   kernel_fault(cudaErrorIllegalAddress, site.text() + describe_in_kernel(access, bad));
-}
-
-[[noreturn]] void misaligned(const Access& access, const Site& site) {
-  kernel_fault(cudaErrorMisalignedAddress,
-               site.text() + "misaligned, " + describe_in_kernel(access, site.address));
 }
 
 // The word at `address` lacks some of the bytes `mask`.
@@ -101,11 +94,6 @@ void check_readers(const Access& access, const Cell& cell, unsigned mask, const 
   if ((cell.read_by_thread() & mask) != 0 && races(access, cell.read)) {
     race(access, cell.read, "read", site);
   }
-  // Others than the thread of the stamp: certain only where that is this one.
-  if ((cell.read_by_threads() & mask) != 0 && phase_of(cell.read) == phase_of(access.now) &&
-      thread_of(cell.read) == thread_of(access.now)) {
-    race(access, "another thread", "read", site);
-  }
 }
 
 void note_read(const Access& access, Cell& cell, unsigned mask) {
@@ -139,8 +127,7 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
                   const Site& site) {
   const unsigned there = kWrites ? cell.allocated() : cell.allocated() & cell.valued();
   if ((there & mask) != mask) missing(access, cell, mask, address, site);
-  if (cell.write >= access.launch_begin && (cell.written() & mask) != 0 &&
-      races(access, cell.write)) {
+  if ((cell.written() & mask) != 0 && races(access, cell.write)) {
     race(access, cell.write, "written", site);
   }
   if constexpr (kWrites) {
@@ -189,8 +176,9 @@ void begin_launch(Access& access, int device, const BoundKernel& kernel) {
   access.shared.clear();
   for (const SharedArray& array : shared_arrays(kernel.function)) {
     // A word more, as the array may begin in the middle of one.
-    access.shared.push_back(
-        {&array, {array.begin, array.bytes}, std::vector<Cell>(array.bytes / kWordBytes + 2)});
+    access.shared.push_back({&array,
+                             {reinterpret_cast<std::size_t>(array.data), array.bytes},
+                             std::vector<Cell>(array.bytes / kWordBytes + 2)});
   }
   access.blocks.clear();
   begin_phase(access);
@@ -203,7 +191,7 @@ void begin_block(Access& access, unsigned block) {
   access.blocks.push_back({access.block_begin, block});
   for (SharedShadow& shadow : access.shared) {
     // Not a number, for whoever reads it unseen.
-    std::memset(reinterpret_cast<void*>(shadow.array->begin), 0xFF, shadow.array->bytes);
+    std::memset(shadow.array->data, 0xFF, shadow.array->bytes);
     Cell fresh{};
     fresh.allocate(kWholeWord);
     std::fill(shadow.cells.begin(), shadow.cells.end(), fresh);
@@ -230,7 +218,6 @@ void check_aligned(std::size_t address, const void* code) {
     check_private(*access, site);
     return;
   }
-  if (address % kBytes != 0) misaligned(*access, site);
   if constexpr (kBytes < kWordBytes) {
     const std::size_t in_word = address % kWordBytes;
     const unsigned mask = ((1U << kBytes) - 1U) << in_word;

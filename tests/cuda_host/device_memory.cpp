@@ -3,8 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <map>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <vector>
@@ -41,19 +43,20 @@ bool locks() {
 }
 int openings = 0;
 
-std::size_t reserve_addresses(std::size_t bytes, int protection) {
+char* reserve_addresses(std::size_t bytes, int protection) {
   void* const memory =
       mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   madvise(memory, bytes, MADV_DONTDUMP);
-  return reinterpret_cast<std::size_t>(memory);
+  return static_cast<char*>(memory);
 }
 
-void return_pages(std::size_t begin, std::size_t bytes) {
+void return_pages(void* begin, std::size_t bytes) {
   constexpr std::size_t kPage = std::size_t{64} << 10;  // as large as any platform's
-  const std::size_t first = (begin + kPage - 1) / kPage * kPage;
-  const std::size_t last = (begin + bytes) / kPage * kPage;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  void* first = begin;
+  std::size_t left = bytes;
+  if (std::align(kPage, kPage, first, left) == nullptr) return;
+  madvise(first, left / kPage * kPage, MADV_DONTNEED);
 }
 
 // The allocations of one device, freed ones included until their addresses are used again.
@@ -66,8 +69,9 @@ struct Heap {
 };
 
 struct Memory {
-  AddressRange range;
-  std::size_t shadow;
+  char* data = nullptr;
+  AddressRange range;  // of the data
+  Cell* shadow = nullptr;
   std::vector<Heap> heaps;
   std::map<std::size_t, Allocation> allocations;  // by address
   int64_t live = 0;
@@ -77,9 +81,11 @@ struct Memory {
     range = {0, devices * kDeviceSpan};
     if (devices == 0) return;
     constexpr int kOpen = PROT_READ | PROT_WRITE;
-    range.begin = reserve_addresses(range.bytes, locks() ? PROT_NONE : kOpen);
+    data = reserve_addresses(range.bytes, locks() ? PROT_NONE : kOpen);
+    range.begin = reinterpret_cast<std::size_t>(data);
     all_device_memory = range;
-    shadow = reserve_addresses(range.bytes / kWordBytes * sizeof(Cell), kOpen);
+    shadow =
+        reinterpret_cast<Cell*>(reserve_addresses(range.bytes / kWordBytes * sizeof(Cell), kOpen));
     for (std::size_t i = 0; i < devices; ++i) {
       heaps.push_back({});
       heaps.back().top = range.begin + i * kDeviceSpan + kGap;
@@ -93,10 +99,7 @@ Memory& memory() {
 }
 
 void protect(int protection) {
-  const AddressRange& range = memory().range;
-  if (mprotect(reinterpret_cast<void*>(range.begin), range.bytes, protection) != 0) {
-    throw std::runtime_error("the protection of device memory does not change");
-  }
+  if (mprotect(memory().data, memory().range.bytes, protection) != 0) std::abort();
 }
 
 // Few different ones, so that addresses are used again: eight from each power of two to the next.
@@ -132,20 +135,20 @@ std::string fault(const void* address, std::size_t bytes, bool reading) {
   const auto begin = reinterpret_cast<std::size_t>(address);
   if (bytes == 0) return {};
   const AddressRange& range = memory().range;
-  if (!range.contains(begin) || !range.contains(begin + bytes - 1)) return describe(begin);
-  std::string reason;
-  const Cell* const first = cells_at(begin);
-  const std::size_t word = begin / kWordBytes;
+  const std::size_t end = begin + bytes;
+  if (!range.contains(begin) || !range.contains(end - 1)) return describe(begin);
+  const Cell* const cells = cells_at(begin) - begin / kWordBytes;
+  std::size_t bad = end;
   for_each_word(begin, bytes, [&](std::size_t index, unsigned mask) {
-    const Cell& cell = first[index - word];
-    const bool allocated = (cell.allocated() & mask) == mask;
-    if (!reason.empty() || (allocated && (!reading || (cell.valued() & mask) == mask))) return;
-    const unsigned missing = mask & ~(allocated ? cell.valued() : cell.allocated());
-    const auto offset = static_cast<std::size_t>(__builtin_ctz(missing));
-    reason = describe(index * kWordBytes + offset);
-    if (allocated) reason += ", which nobody has written";
+    const Cell& cell = cells[index];
+    const unsigned there = reading ? cell.allocated() & cell.valued() : cell.allocated();
+    if ((there & mask) == mask || bad != end) return;
+    bad = std::max(begin, index * kWordBytes);
+    while ((there >> bad % kWordBytes & 1U) != 0) ++bad;
   });
-  return reason;
+  if (bad == end) return {};
+  const bool allocated = (cells[bad / kWordBytes].allocated() >> bad % kWordBytes & 1U) != 0;
+  return describe(bad) + (allocated ? ", which nobody has written" : "");
 }
 
 }  // namespace
@@ -163,7 +166,7 @@ AddressRange device_range(int device) {
 }
 
 Cell* cells_at(std::size_t address) {
-  return reinterpret_cast<Cell*>(memory().shadow) + (address - memory().range.begin) / kWordBytes;
+  return memory().shadow + (address - memory().range.begin) / kWordBytes;
 }
 
 void* reserve(int device, std::size_t bytes) {
@@ -184,7 +187,7 @@ void* reserve(int device, std::size_t bytes) {
   heap.used_bytes += bytes;
   ++memory().live;
   memory().allocations[address] = {bytes, room, device};
-  return reinterpret_cast<void*>(address);
+  return memory().data + (address - memory().range.begin);
 }
 
 void begin_life(void* address) {
@@ -216,9 +219,8 @@ bool end_life(void* address) {
   Cell* const cells = cells_at(begin);
   for_each_word(0, allocation.bytes, [=](std::size_t i, unsigned) { cells[i].allocate(0); });
   if (allocation.bytes >= kLargeBytes) {
-    return_pages(begin, allocation.bytes);
-    return_pages(reinterpret_cast<std::size_t>(cells),
-                 allocation.bytes / kWordBytes * sizeof(Cell));
+    return_pages(address, allocation.bytes);
+    return_pages(cells, allocation.bytes / kWordBytes * sizeof(Cell));
   }
   const bool begun = allocation.begun;
   Heap& heap = memory().heaps[static_cast<std::size_t>(allocation.device)];

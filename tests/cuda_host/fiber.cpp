@@ -52,7 +52,7 @@ void* new_context(char* /*low*/, char* top, void (*entry)()) {
   void** const stack = reinterpret_cast<void**>(top) - 8;
   for (int i = 0; i < 8; ++i) stack[i] = nullptr;
   stack[6] = reinterpret_cast<void*>(entry);
-  return stack;
+  return static_cast<void*>(stack);
 }
 
 #else

@@ -174,7 +174,8 @@ void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel
   run = {};
 }
 
-cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const BoundKernel> kernel) {
+cudaError_t launch(const cudaLaunchConfig_t& config,
+                   const std::shared_ptr<const BoundKernel>& kernel) {
   const Call call("cudaLaunchKernelEx");
   if (call.fails()) return call.result(cudaErrorUnknown);
   const auto flat = [](const dim3& extent) { return extent.y == 1 && extent.z == 1; };

@@ -60,13 +60,19 @@ struct Cell {
 template <typename Visit>
 void for_each_word(std::size_t address, std::size_t bytes, const Visit& visit) {
   const std::size_t end = address + bytes;
-  while (address < end) {
-    const std::size_t in_word = address % kWordBytes;
-    const std::size_t left = kWordBytes - in_word;
-    const std::size_t taken = left < end - address ? left : end - address;
-    visit(address / kWordBytes, ((1U << taken) - 1U) << in_word);
-    address += taken;
+  const auto part = [&visit, &address](std::size_t count) {
+    visit(address / kWordBytes, ((1U << count) - 1U) << address % kWordBytes);
+    address += count;
+  };
+  if (address % kWordBytes != 0) {
+    const std::size_t left = kWordBytes - address % kWordBytes;
+    part(left < bytes ? left : bytes);
   }
+  // As a loop that compilers vectorize.
+  for (; address + kWordBytes <= end; address += kWordBytes) {
+    visit(address / kWordBytes, kWholeWord);
+  }
+  if (address < end) part(end - address);
 }
 
 }  // namespace convolt::cuda_host

@@ -105,7 +105,9 @@ Function describe(std::size_t address) {
       // Two files may each have a kernel of the same name that is local to it.
       if (kernel.file != 0 && symbol.file != kernel.file) continue;
       if (symbol.name.compare(0, prefix.size(), prefix) == 0) {
-        function.arrays.push_back({demangled(symbol.name), symbol.begin, symbol.bytes});
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the symbol table has numbers.
+        void* const data = reinterpret_cast<void*>(symbol.begin);
+        function.arrays.push_back({demangled(symbol.name), data, symbol.bytes});
       }
     }
     return function;

@@ -208,7 +208,8 @@ class KernelWithArguments final : public BoundKernel {
   std::tuple<std::remove_cv_t<Parameters>...> arguments_;
 };
 
-cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const BoundKernel> kernel);
+cudaError_t launch(const cudaLaunchConfig_t& config,
+                   const std::shared_ptr<const BoundKernel>& kernel);
 cudaError_t function_attributes(cudaFuncAttributes* attributes, const void* function);
 
 }  // namespace convolt::cuda_host

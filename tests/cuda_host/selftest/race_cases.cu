@@ -34,16 +34,19 @@ void blocks_write_one_byte() {
   launch(write_bytes, kBlocks, 1, y.data(), 0);
 }
 
-// One block writes what all read: which value they get depends on the order.
-__global__ void read_and_write(float* x, float* y) {
+// One block writes what all read: which value they get depends on the order. If it is the last,
+// it has read the value itself since the others did.
+__global__ void read_and_write(float* x, float* y, unsigned writer) {
   y[blockIdx.x] = x[0];
-  if (blockIdx.x == 1) x[0] = 2.0F;
+  if (blockIdx.x == writer) x[0] = 2.0F;
 }
-void block_writes_what_others_read() {
+void block_writes(unsigned writer) {
   const Array<float> x(std::vector<float>(1, 1.0F));
   const Array<float> y(kBlocks);
-  launch(read_and_write, kBlocks, 1, x.data(), y.data());
+  launch(read_and_write, kBlocks, 1, x.data(), y.data(), writer);
 }
+void first_block_writes() { block_writes(0); }
+void last_block_writes() { block_writes(kBlocks - 1); }
 
 // Threads shift an array by one place, through global memory.
 __global__ void shift(float* x, bool barrier) {
@@ -95,7 +98,8 @@ std::vector<Case> race_cases() {
       {"blocks write one element", blocks_write_one, "race with block "},
       {"blocks write bytes of one word", blocks_write_bytes, nullptr},
       {"blocks write one byte", blocks_write_one_byte, "race with block "},
-      {"a block writes what others read", block_writes_what_others_read, "race with "},
+      {"the first block writes what others read", first_block_writes, "race with "},
+      {"the last block writes what others read", last_block_writes, "race with "},
       {"a barrier between reads and writes", shift_with_barrier, nullptr},
       {"no barrier between reads and writes", shift_without_barrier, "race with block 0, thread "},
       {"own elements", own_elements, nullptr},

@@ -17,11 +17,6 @@ void check_in_destructor(cudaError_t status) noexcept;
 
 constexpr int kThreads = 256;
 
-// The most blocks of a grid: kernels stride over what is left, so that any number of elements is
-// covered, beyond 2^31 too. Tests make it small.
-int64_t most_blocks();
-void set_most_blocks(int64_t blocks);
-
 struct Grid {
   unsigned blocks;
   unsigned threads = kThreads;

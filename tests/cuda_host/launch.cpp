@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "access.h"
 #include "fiber.h"
 #include "include/cuda_host.h"
 #include "report.h"
@@ -23,8 +24,7 @@ Index grid_extent __asm__("convolt_cuda_host_grid_extent");
 
 namespace {
 
-constexpr unsigned kMostThreads = 1024;
-constexpr std::size_t kMostSharedBytes = std::size_t{48} << 10;
+constexpr int kMostThreads = 1024;
 
 int64_t launches = 0;
 
@@ -35,6 +35,7 @@ struct Run {
   bool abandoned = false;
 };
 Run run;
+Access access{};  // phases go on from launch to launch
 
 // The order in which blocks run, and the threads of a block between two barriers. What depends on
 // it is a race, even one that the checks cannot see.
@@ -51,48 +52,69 @@ std::vector<unsigned> order_of(unsigned count) {
   return order;
 }
 
-// The threads of one block, each on a fiber from its first step to its end. Fibers of threads that
-// have ended serve the next ones: without barriers one is enough.
+// The threads of one block. A fiber runs thread after thread, until one stops at a barrier: the
+// fiber is that thread's from then on, and another one goes on with the next. Without barriers one
+// fiber is enough.
 class Block {
  public:
   explicit Block(unsigned threads) : order_(order_of(threads)), fibers_(threads) {}
 
   void run_all() {
-    for (int64_t barriers = 0;; ++barriers) {
-      const unsigned waiting = run_to_barrier(barriers == 0);
-      if (run.abandoned || waiting == 0) break;
-      if (waiting < order_.size()) {
-        complain(waiting);
-        break;
-      }
+    begun_ = 0;
+    current_ = this;
+    while (begun_ < order_.size() && !run.abandoned) {
+      Fiber* const fiber = take();
+      fiber->prepare([] { current_->begin_threads(); });
+      resume(fiber);
     }
-    for (Fiber*& fiber : fibers_) give_back(fiber);
+    while (!run.abandoned) {
+      const auto waiting = static_cast<std::size_t>(
+          std::count_if(fibers_.begin(), fibers_.end(), [](Fiber* f) { return f != nullptr; }));
+      if (waiting == 0) return;
+      if (waiting < order_.size()) complain(waiting);
+      begin_phase(access);
+      leave_barrier();
+    }
+    for (Fiber*& fiber : fibers_) {
+      if (fiber != nullptr) spare().push_back(std::exchange(fiber, nullptr));
+    }
   }
 
  private:
-  // How many threads have come to the barrier.
-  unsigned run_to_barrier(bool first) {
-    unsigned waiting = 0;
-    for (const unsigned thread : order_) {
-      Fiber*& fiber = fibers_[thread];
-      if (first) {
-        fiber = take();
-        fiber->prepare([] { run.kernel->run(); });
-      }
-      thread_index.x = thread;
-      run.fiber = fiber;
-      fiber->resume();
-      if (run.abandoned) return 0;
-      if (fiber->ended()) {
-        give_back(fiber);
-      } else {
-        ++waiting;
-      }
+  // On a fiber.
+  void begin_threads() {
+    while (begun_ < order_.size()) {
+      const unsigned thread = order_[begun_++];
+      fibers_[thread] = run.fiber;
+      enter(thread, run.fiber);
+      run.kernel->run();
+      fibers_[thread] = nullptr;
     }
-    return waiting;
   }
 
-  void complain(unsigned waiting) {
+  void leave_barrier() {
+    for (const unsigned thread : order_) {
+      if (run.abandoned) return;
+      enter(thread, fibers_[thread]);
+      resume(fibers_[thread]);
+    }
+  }
+
+  static void enter(unsigned thread, const Fiber* fiber) {
+    thread_index.x = thread;
+    set_thread(access, thread, fiber->stack());
+  }
+
+  static void resume(Fiber* fiber) {
+    run.fiber = fiber;
+    current_access = &access;
+    fiber->resume();
+    current_access = nullptr;
+    if (fiber->ended()) spare().push_back(fiber);
+  }
+
+  void complain(std::size_t waiting) {
+    run.abandoned = true;
     const auto ended = [this](unsigned thread) { return fibers_[thread] == nullptr; };
     thread_index.x = *std::find_if(order_.begin(), order_.end(), ended);
     note_kernel_fault(cudaErrorLaunchFailure,
@@ -107,9 +129,6 @@ class Block {
     spare().pop_back();
     return fiber;
   }
-  static void give_back(Fiber*& fiber) {
-    if (fiber != nullptr) spare().push_back(std::exchange(fiber, nullptr));
-  }
   // At most kMostThreads of them exist, for good.
   static std::vector<Fiber*>& spare() {
     static std::vector<Fiber*> fibers;
@@ -117,12 +136,14 @@ class Block {
   }
 
   std::vector<unsigned> order_;
-  std::vector<Fiber*> fibers_;  // null: ended
+  std::vector<Fiber*> fibers_;  // of the threads that wait; null before them and after the end
+  std::size_t begun_ = 0;
+  static Block* current_;
 };
 
-}  // namespace
+Block* Block::current_ = nullptr;
 
-bool in_kernel() { return run.kernel != nullptr; }
+}  // namespace
 
 void note_kernel_fault(cudaError code, const std::string& text) {
   report_asynchronous(code, function_name(run.kernel->function) + ": block " +
@@ -137,13 +158,16 @@ void kernel_fault(cudaError code, const std::string& text) {
   std::abort();  // nobody resumes an abandoned thread
 }
 
-void run_kernel(int /*device*/, unsigned blocks, unsigned threads, const BoundKernel& kernel) {
+void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel& kernel) {
   run = {&kernel, nullptr, false};
   block_extent.x = threads;
   grid_extent.x = blocks;
+  begin_launch(access, device, kernel);
+  const OpenMemory open;
   Block block(threads);
   for (const unsigned index : order_of(blocks)) {
     block_index.x = index;
+    begin_block(access, index);
     block.run_all();
     if (run.abandoned) break;
   }
@@ -158,7 +182,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const Bound
   const unsigned threads = config.blockDim.x;
   // Shared memory is declared with its size: there is nothing that a launch could add.
   if (!flat(config.gridDim) || !flat(config.blockDim) || blocks == 0 || blocks > 2147483647U ||
-      threads == 0 || threads > kMostThreads || config.dynamicSmemBytes != 0) {
+      threads == 0 || threads > unsigned{kMostThreads} || config.dynamicSmemBytes != 0) {
     return call.result(cudaErrorInvalidConfiguration);
   }
   if (shared_bytes(kernel->function) > kMostSharedBytes) {
@@ -168,9 +192,16 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const Bound
     return call.result(cudaErrorInvalidResourceHandle);
   }
   ++launches;
-  return call.result(enqueue(config.stream, [blocks, threads, kernel](int device) {
+  return call.result_of_work(enqueue(config.stream, [blocks, threads, kernel](int device) {
     run_kernel(device, blocks, threads, *kernel);
   }));
+}
+
+cudaError_t function_attributes(cudaFuncAttributes* attributes, const void* function) {
+  const Call call("cudaFuncGetAttributes");
+  if (call.fails()) return call.result(cudaErrorUnknown);
+  *attributes = {shared_bytes(function), 0, kMostThreads, 0};
+  return call.result(cudaSuccess);
 }
 
 int64_t launch_count() {

@@ -36,7 +36,6 @@ struct Channels {
   __device__ void for_each_element(int64_t channel, int64_t piece, const F& f) const {
     const int64_t begin = piece * kPiece + threadIdx.x, limit = (piece + 1) * kPiece;
     const int64_t end = limit < elements ? limit : elements;
-    if (begin >= end) return;
     const int64_t pitch = count * pixels;
     const int64_t step = kThreads / pixels * pitch + kThreads % pixels;
     int64_t pixel = begin % pixels;

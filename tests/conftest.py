@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from fnmatch import fnmatch
 
 import hypothesis
 import pytest
@@ -16,15 +17,41 @@ hypothesis.settings.register_profile("dev", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-@pytest.fixture(params=convolt.build_info()["isas_supported"])
+# On a CUDA device the suite runs once: no instruction sets, no threads.
+ON_DEVICE = os.environ.get("CONVOLT_DEVICE", "cpu") not in ("", "cpu")
+
+# What is about the engine of the CPU in every test: its kernels, its memory, its processes. Single
+# tests of other files have the mark.
+CPU_ONLY = (
+    *("test_at_once", "test_benchmark*", "test_folded_taps", "test_gemm_drivers"),
+    *("test_guard_pages", "test_isa", "test_memory", "test_plan", "test_processes"),
+    *("test_threads", "test_winograd*"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on a device what is about the engine of the CPU."""
+    if not ON_DEVICE:
+        return
+    skip = pytest.mark.skip(reason="about the engine of the CPU, runs without CONVOLT_DEVICE")
+    for item in items:
+        is_in_file = any(fnmatch(item.path.stem, pattern) for pattern in CPU_ONLY)
+        if is_in_file or item.get_closest_marker("cpu_only"):
+            item.add_marker(skip)
+
+
+@pytest.fixture(params=["cuda"] if ON_DEVICE else convolt.build_info()["isas_supported"])
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run the test on every instruction set that is compiled in and that this CPU has."""
+    if ON_DEVICE:
+        yield request.param
+        return
     convolt.set_isa(request.param)
     yield request.param
     convolt.set_isa(None)
 
 
-@pytest.fixture(params=[1, 2, 3, 7])
+@pytest.fixture(params=[1] if ON_DEVICE else [1, 2, 3, 7])
 def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     """Run the test on so many threads, more than there are cores included."""
     with convolt.num_threads(request.param):

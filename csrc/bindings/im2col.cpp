@@ -1,7 +1,5 @@
-#include "im2col.h"
-
-#include "arrays.h"
-#include "at_once.h"
+#include "calls.h"
+#include "subjects.h"
 
 namespace convolt {
 namespace {
@@ -12,118 +10,55 @@ std::vector<int64_t> column_shape(const Conv2dProblem& p, ColumnLayout layout) {
   return {p.batch * p.out_pixels(), taps};
 }
 
-ColumnLayout column_layout(const std::string& function) {
-  return function == "unfold" || function == "fold" ? ColumnLayout::kTaps : ColumnLayout::kWindows;
-}
-
 const char* column_axes(ColumnLayout layout) {
   return layout == ColumnLayout::kTaps ? "(N, C*KH*KW, OH*OW)" : "(N*OH*OW, C*KH*KW)";
 }
 
-// `function` is im2col or unfold.
-py::array image_to_columns(const std::string& function, const py::array& x, const Pair& kernel,
-                           const Pair& stride, const Quad& padding, const Pair& dilation,
-                           const OptionalArray& out) {
+}  // namespace
+
+Array image_to_columns(const std::string& function, const Array& x, const Pair& kernel,
+                       const Pair& stride, const Quad& padding, const Pair& dilation,
+                       const OptionalArray& out) {
   return with_element_type(function, "x", x, [&](auto type) {
     using T = decltype(type);
     const Conv2dProblem p =
         make_im2col_problem(function, shape4(function, "x", x), kernel[0], kernel[1],
                             window_params(stride, padding, dilation));
     const ColumnLayout layout = column_layout(function);
-    py::array col = make_output<T>(function, out, column_shape(p, layout));
+    Array col = make_output<T>(function, out, column_shape(p, layout));
     const T* const x_data = input_data<T>(function, "x", x);
     T* const col_data = output_data<T>(col);
-    without_gil([&] { im2col(p, layout, x_data, col_data); });
+    without_gil([&] { engine::im2col(p, layout, x_data, col_data); });
     return col;
   });
 }
 
-// `function` is col2im or fold.
-py::array columns_to_image(const std::string& function, const py::array& col,
-                           const Shape4& input_shape, const Pair& kernel, const Pair& stride,
-                           const Quad& padding, const Pair& dilation, const OptionalArray& out) {
+Array columns_to_image(const std::string& function, const Array& col, const Shape4& input_shape,
+                       const Pair& kernel, const Pair& stride, const Quad& padding,
+                       const Pair& dilation, const OptionalArray& out) {
   return with_element_type(function, "col", col, [&](auto type) {
     using T = decltype(type);
     const Conv2dProblem p = make_im2col_problem(function, input_shape, kernel[0], kernel[1],
                                                 window_params(stride, padding, dilation));
     const ColumnLayout layout = column_layout(function);
     const std::vector<int64_t> expected = column_shape(p, layout);
-    if (!std::equal(expected.begin(), expected.end(), col.shape(), col.shape() + col.ndim())) {
+    if (!has_shape(col, expected)) {
       throw py::value_error(function + ": col must have shape " + column_axes(layout) + " = " +
-                            py::str(py::tuple(py::cast(expected))).cast<std::string>() + ", got " +
-                            shape_text(col));
+                            shape_text(expected) + ", got " + shape_text(col));
     }
-    py::array x = make_output<T>(function, out, p.input_shape());
+    Array x = make_output<T>(function, out, p.input_shape());
     const T* const col_data = input_data<T>(function, "col", col);
     T* const x_data = output_data<T>(x);
-    without_gil([&] { col2im(p, layout, col_data, x_data); });
+    without_gil([&] { engine::col2im(p, layout, col_data, x_data); });
     return x;
   });
 }
-
-// None unless all arguments can be taken as they are.
-py::object image_to_columns_at_once(const std::string& function, py::handle x, py::handle kernel,
-                                    py::handle stride, py::handle padding, py::handle dilation,
-                                    py::handle out) {
-  const std::optional<Pair> size = read_pair(kernel, 1);
-  const std::optional<Pair> steps = read_pair(stride, 1);
-  const std::optional<Quad> pads = read_padding(padding);
-  const std::optional<Pair> dilations = read_pair(dilation, 1);
-  const bool ready = size && steps && pads && dilations && is_planes(x) && is_output(out, {x});
-  if (!ready) return py::none();
-  return image_to_columns(function, as_array(x), *size, *steps, *pads, *dilations,
-                          as_optional_array(out));
-}
-
-// (N, C, H, W) of col2im, as it was written; of fold, which has H and W, by the shape of col.
-std::optional<Shape4> read_image_shape(const std::string& function, const py::array& col,
-                                       py::handle size, const Pair& kernel) {
-  if (column_layout(function) == ColumnLayout::kTaps) {
-    const std::optional<Pair> pixels = read_pair(size, 1);
-    const int64_t taps = kernel[0] * kernel[1];
-    if (!pixels || col.ndim() != 3 || col.shape(1) % taps != 0) return std::nullopt;
-    return Shape4{col.shape(0), col.shape(1) / taps, (*pixels)[0], (*pixels)[1]};
-  }
-  if (!PyTuple_CheckExact(size.ptr()) || PyTuple_GET_SIZE(size.ptr()) != 4) return std::nullopt;
-  Shape4 shape{};
-  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
-    const py::handle item = PyTuple_GET_ITEM(size.ptr(), static_cast<Py_ssize_t>(axis));
-    const std::optional<int64_t> value = read_int(item, axis < 2 ? 0 : 1);
-    if (!value) return std::nullopt;
-    shape[axis] = *value;
-  }
-  return shape;
-}
-
-py::object columns_to_image_at_once(const std::string& function, py::handle col, py::handle size,
-                                    py::handle kernel, py::handle stride, py::handle padding,
-                                    py::handle dilation, py::handle out) {
-  const std::optional<Pair> window = read_pair(kernel, 1);
-  const std::optional<Pair> steps = read_pair(stride, 1);
-  const std::optional<Quad> pads = read_padding(padding);
-  const std::optional<Pair> dilations = read_pair(dilation, 1);
-  const bool ready =
-      window && steps && pads && dilations && is_operand(col) && is_output(out, {col});
-  if (!ready) return py::none();
-  const std::optional<Shape4> shape = read_image_shape(function, as_array(col), size, *window);
-  if (!shape) return py::none();
-  return columns_to_image(function, as_array(col), *shape, *window, *steps, *pads, *dilations,
-                          as_optional_array(out));
-}
-
-}  // namespace
 
 void register_im2col(py::module_& m) {
   m.def("image_to_columns", &image_to_columns, py::arg("function"), py::arg("x"), py::arg("kernel"),
         py::arg("stride"), py::arg("padding"), py::arg("dilation"), py::arg("out"));
   m.def("columns_to_image", &columns_to_image, py::arg("function"), py::arg("col"),
         py::arg("input_shape"), py::arg("kernel"), py::arg("stride"), py::arg("padding"),
-        py::arg("dilation"), py::arg("out"));
-  m.def("image_to_columns_at_once", &image_to_columns_at_once, py::arg("function"), py::arg("x"),
-        py::arg("kernel"), py::arg("stride"), py::arg("padding"), py::arg("dilation"),
-        py::arg("out"));
-  m.def("columns_to_image_at_once", &columns_to_image_at_once, py::arg("function"), py::arg("col"),
-        py::arg("size"), py::arg("kernel"), py::arg("stride"), py::arg("padding"),
         py::arg("dilation"), py::arg("out"));
 }
 

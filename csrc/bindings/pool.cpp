@@ -1,36 +1,10 @@
-// The pooling functions of convolt._core.
 #include <utility>
 
-#include "arrays.h"
-#include "at_once.h"
-#include "pool2d.h"
+#include "calls.h"
+#include "subjects.h"
 
 namespace convolt {
 namespace {
-
-struct PoolArguments {
-  Pair kernel, stride;
-  Quad padding;
-  Pair dilation;
-  bool ceil_mode;
-
-  Pool2dProblem problem(const std::string& function, const Shape4& input) const {
-    return make_pool2d_problem(function, input, kernel[0], kernel[1],
-                               window_params(stride, padding, dilation), ceil_mode);
-  }
-};
-
-// The stride is the kernel where it is None.
-std::optional<PoolArguments> read_pool(py::handle kernel, py::handle stride, py::handle padding,
-                                       py::handle dilation, py::handle ceil_mode) {
-  const std::optional<Pair> size = read_pair(kernel, 1);
-  const std::optional<Pair> steps = stride.is_none() ? size : read_pair(stride, 1);
-  const std::optional<Quad> pads = read_padding(padding);
-  const std::optional<Pair> dilations = read_pair(dilation, 1);
-  const std::optional<bool> rounds_up = read_flag(ceil_mode);
-  if (!size || !steps || !pads || !dilations || !rounds_up) return std::nullopt;
-  return PoolArguments{*size, *steps, *pads, *dilations, *rounds_up};
-}
 
 Pool2dProblem average_problem(const std::string& function, const Shape4& input,
                               const PoolArguments& arguments, bool count_include_pad,
@@ -50,16 +24,16 @@ void require_pixels(const std::string& function, const Shape4& input) {
 
 Shape4 global_output_shape(const Shape4& input) { return {input[0], input[1], 1, 1}; }
 
-py::object with_indices(const py::array& y, const py::object& indices) {
-  return indices.is_none() ? py::object(y) : py::object(py::make_tuple(y, indices));
+py::object with_indices(const Array& y, const py::object& indices) {
+  return indices.is_none() ? as_object(y) : py::object(py::make_tuple(y, indices));
 }
 
 // Whether the number of a tap fits into a byte. Larger windows keep indices.
 bool has_byte_winners(const Pool2dProblem& p) { return p.kernel_h <= 255 / p.kernel_w; }
 
-// `wanted` besides the values: "indices", the flat ones in the plane; "winners", whatever the
-// backward pass needs at least; or "values", nothing.
-py::object extremum_forward(const std::string& function, const py::array& x,
+}  // namespace
+
+py::object extremum_forward(const std::string& function, const Array& x,
                             const PoolArguments& arguments, const std::string& wanted,
                             const OptionalArray& out) {
   return with_element_type(function, "x", x, [&](auto tag) -> py::object {
@@ -67,55 +41,62 @@ py::object extremum_forward(const std::string& function, const py::array& x,
     const Pool2dProblem p = arguments.problem(function, shape4(function, "x", x));
     const PoolOperation operation =
         function.rfind("min", 0) == 0 ? PoolOperation::kMinimum : PoolOperation::kMaximum;
-    py::array y = make_output<T>(function, out, p.output_shape());
+    Array y = make_output<T>(function, out, p.output_shape());
     PoolResults<T> results = {output_data<T>(y), nullptr, nullptr};
     py::object where = py::none();
     if (wanted == "winners" && has_byte_winners(p)) {
-      py::array winners = make_output<uint8_t>(function, std::nullopt, p.output_shape());
+      Array winners = make_output<uint8_t>(function, std::nullopt, p.output_shape());
       results.winners = output_data<uint8_t>(winners);
-      where = std::move(winners);
+      where = as_object(winners);
     } else if (wanted != "values") {
-      py::array indices = make_output<int64_t>(function, std::nullopt, p.output_shape());
+      Array indices = make_output<int64_t>(function, std::nullopt, p.output_shape());
       results.indices = output_data<int64_t>(indices);
-      where = std::move(indices);
+      where = as_object(indices);
     }
     const T* const x_data = input_data<T>(function, "x", x);
-    without_gil([&] { extremum_pool2d_forward(function, p, operation, x_data, results); });
+    without_gil([&] { engine::extremum_pool2d_forward(function, p, operation, x_data, results); });
     return with_indices(y, where);
   });
 }
 
-// None unless all arguments can be taken as they are.
-py::object extremum_at_once(const std::string& function, py::handle x, py::handle kernel,
-                            py::handle stride, py::handle padding, py::handle dilation,
-                            py::handle ceil_mode, const std::string& wanted, py::handle out) {
-  const std::optional<PoolArguments> arguments =
-      read_pool(kernel, stride, padding, dilation, ceil_mode);
-  if (!arguments || !is_planes(x) || !is_output(out, {x})) return py::none();
-  return extremum_forward(function, as_array(x), *arguments, wanted, as_optional_array(out));
+Array avg_forward(const Array& x, const PoolArguments& arguments, bool count_include_pad,
+                  int64_t divisor_override, const OptionalArray& out) {
+  const std::string function = "avg_pool2d";
+  return with_element_type(function, "x", x, [&](auto tag) {
+    using T = decltype(tag);
+    const Pool2dProblem p = average_problem(function, shape4(function, "x", x), arguments,
+                                            count_include_pad, divisor_override);
+    Array y = make_output<T>(function, out, p.output_shape());
+    const T* const x_data = input_data<T>(function, "x", x);
+    T* const y_data = output_data<T>(y);
+    without_gil([&] { engine::avg_pool2d_forward(p, x_data, y_data); });
+    return y;
+  });
 }
 
+namespace {
+
 // dx of any maximum or minimum.
-py::array extremum_backward(const std::string& function, const py::array& dy,
-                            const py::array& indices, const char* axes, const Pool2dProblem& p) {
+Array extremum_backward(const std::string& function, const Array& dy, const Array& indices,
+                        const char* axes, const Pool2dProblem& p) {
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
     require_shape(function, "dy", axes, p.output_shape(), shape4(function, "dy", dy));
     require_shape(function, "indices", axes, p.output_shape(),
                   shape4(function, "indices", indices));
-    py::array dx = make_output<T>(function, std::nullopt, p.input_shape());
+    Array dx = make_output<T>(function, std::nullopt, p.input_shape());
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const int64_t* const indices_data = input_data<int64_t>(function, "indices", indices);
     T* const dx_data = output_data<T>(dx);
-    without_gil([&] { extremum_pool2d_backward(function, p, dy_data, indices_data, dx_data); });
+    without_gil(
+        [&] { engine::extremum_pool2d_backward(function, p, dy_data, indices_data, dx_data); });
     return dx;
   });
 }
 
 // The same from what the forward pass returned as winners.
-py::array winners_backward(const std::string& function, const py::array& dy,
-                           const py::array& winners, const Shape4& input,
-                           const PoolArguments& arguments) {
+Array winners_backward(const std::string& function, const Array& dy, const Array& winners,
+                       const Shape4& input, const PoolArguments& arguments) {
   const char* const axes = "(N, C, OH, OW)";
   const Pool2dProblem p = arguments.problem(function, input);
   if (!has_byte_winners(p)) return extremum_backward(function, dy, winners, axes, p);
@@ -124,104 +105,82 @@ py::array winners_backward(const std::string& function, const py::array& dy,
     require_shape(function, "dy", axes, p.output_shape(), shape4(function, "dy", dy));
     require_shape(function, "winners", axes, p.output_shape(),
                   shape4(function, "winners", winners));
-    py::array dx = make_output<T>(function, std::nullopt, input);
+    Array dx = make_output<T>(function, std::nullopt, input);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     const uint8_t* const winners_data = input_data<uint8_t>(function, "winners", winners);
     T* const dx_data = output_data<T>(dx);
-    without_gil([&] { extremum_pool2d_backward(function, p, dy_data, winners_data, dx_data); });
+    without_gil(
+        [&] { engine::extremum_pool2d_backward(function, p, dy_data, winners_data, dx_data); });
     return dx;
   });
 }
 
-py::array avg_forward(const py::array& x, const PoolArguments& arguments, bool count_include_pad,
-                      int64_t divisor_override, const OptionalArray& out) {
-  const std::string function = "avg_pool2d";
-  return with_element_type(function, "x", x, [&](auto tag) {
-    using T = decltype(tag);
-    const Pool2dProblem p = average_problem(function, shape4(function, "x", x), arguments,
-                                            count_include_pad, divisor_override);
-    py::array y = make_output<T>(function, out, p.output_shape());
-    const T* const x_data = input_data<T>(function, "x", x);
-    T* const y_data = output_data<T>(y);
-    without_gil([&] { avg_pool2d_forward(p, x_data, y_data); });
-    return y;
-  });
-}
-
-py::object avg_at_once(py::handle x, py::handle kernel, py::handle stride, py::handle padding,
-                       py::handle ceil_mode, py::handle count_include_pad, py::handle out) {
-  const std::optional<PoolArguments> arguments =
-      read_pool(kernel, stride, padding, py::int_(1), ceil_mode);
-  const std::optional<bool> counts_padding = read_flag(count_include_pad);
-  if (!arguments || !counts_padding || !is_planes(x) || !is_output(out, {x})) return py::none();
-  return avg_forward(as_array(x), *arguments, *counts_padding, 0, as_optional_array(out));
-}
-
-py::array avg_backward(const py::array& dy, const Shape4& input, const PoolArguments& arguments,
-                       bool count_include_pad, int64_t divisor_override) {
+Array avg_backward(const Array& dy, const Shape4& input, const PoolArguments& arguments,
+                   bool count_include_pad, int64_t divisor_override) {
   const std::string function = "avg_pool2d_backward";
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
     const Pool2dProblem p =
         average_problem(function, input, arguments, count_include_pad, divisor_override);
     require_shape(function, "dy", "(N, C, OH, OW)", p.output_shape(), shape4(function, "dy", dy));
-    py::array dx = make_output<T>(function, std::nullopt, input);
+    Array dx = make_output<T>(function, std::nullopt, input);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     T* const dx_data = output_data<T>(dx);
-    without_gil([&] { avg_pool2d_backward(p, dy_data, dx_data); });
+    without_gil([&] { engine::avg_pool2d_backward(p, dy_data, dx_data); });
     return dx;
   });
 }
 
-py::array global_avg_forward(const py::array& x, const OptionalArray& out) {
+Array global_avg_forward(const Array& x, const OptionalArray& out) {
   const std::string function = "global_avg_pool2d";
   return with_element_type(function, "x", x, [&](auto tag) {
     using T = decltype(tag);
     const Shape4 input = shape4(function, "x", x);
     require_pixels(function, input);
-    py::array y = make_output<T>(function, out, global_output_shape(input));
+    Array y = make_output<T>(function, out, global_output_shape(input));
     const T* const x_data = input_data<T>(function, "x", x);
     T* const y_data = output_data<T>(y);
     without_gil([&] {
-      global_avg_pool2d_forward(input[0] * input[1], input[2] * input[3], x_data, y_data);
+      engine::global_avg_pool2d_forward(input[0] * input[1], input[2] * input[3], x_data, y_data);
     });
     return y;
   });
 }
 
-py::array global_avg_backward(const py::array& dy, const Shape4& input) {
+Array global_avg_backward(const Array& dy, const Shape4& input) {
   const std::string function = "global_avg_pool2d_backward";
   return with_element_type(function, "dy", dy, [&](auto tag) {
     using T = decltype(tag);
     require_pixels(function, input);
     require_shape(function, "dy", "(N, C, 1, 1)", global_output_shape(input),
                   shape4(function, "dy", dy));
-    py::array dx = make_output<T>(function, std::nullopt, input);
+    Array dx = make_output<T>(function, std::nullopt, input);
     const T* const dy_data = input_data<T>(function, "dy", dy);
     T* const dx_data = output_data<T>(dx);
     without_gil([&] {
-      global_avg_pool2d_backward(input[0] * input[1], input[2] * input[3], dy_data, dx_data);
+      engine::global_avg_pool2d_backward(input[0] * input[1], input[2] * input[3], dy_data,
+                                         dx_data);
     });
     return dx;
   });
 }
 
-py::object global_max_forward(const py::array& x, bool return_indices, const OptionalArray& out) {
+py::object global_max_forward(const Array& x, bool return_indices, const OptionalArray& out) {
   const std::string function = "global_max_pool2d";
   return with_element_type(function, "x", x, [&](auto tag) -> py::object {
     using T = decltype(tag);
     const Shape4 input = shape4(function, "x", x);
     require_pixels(function, input);
-    py::array y = make_output<T>(function, out, global_output_shape(input));
-    py::array indices = make_output<int64_t>(function, std::nullopt, global_output_shape(input));
+    Array y = make_output<T>(function, out, global_output_shape(input));
+    Array indices = make_output<int64_t>(function, std::nullopt, global_output_shape(input));
     const T* const x_data = input_data<T>(function, "x", x);
     T* const y_data = output_data<T>(y);
     int64_t* const indices_data = output_data<int64_t>(indices);
     without_gil([&] {
-      global_max_pool2d_forward(input[0] * input[1], input[2] * input[3], x_data, y_data,
-                                indices_data);
+      engine::global_max_pool2d_forward(input[0] * input[1], input[2] * input[3], x_data, y_data,
+                                        indices_data);
     });
-    return with_indices(y, return_indices ? py::object(indices) : py::none());
+    return with_indices(y, return_indices ? as_object(indices) : py::none());
   });
 }
 
@@ -231,7 +190,7 @@ void register_pool(py::module_& m) {
   using py::arg;
   m.def(
       "pool2d_max_forward",
-      [](const std::string& function, const py::array& x, const Pair& kernel, const Pair& stride,
+      [](const std::string& function, const Array& x, const Pair& kernel, const Pair& stride,
          const Quad& padding, const Pair& dilation, bool ceil_mode, const std::string& wanted,
          const OptionalArray& out) {
         return extremum_forward(function, x, {kernel, stride, padding, dilation, ceil_mode}, wanted,
@@ -239,12 +198,9 @@ void register_pool(py::module_& m) {
       },
       arg("function"), arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("dilation"),
       arg("ceil_mode"), arg("wanted"), arg("out"));
-  m.def("pool2d_max_at_once", &extremum_at_once, arg("function"), arg("x"), arg("kernel"),
-        arg("stride"), arg("padding"), arg("dilation"), arg("ceil_mode"), arg("wanted"),
-        arg("out"));
   m.def(
       "pool2d_max_backward",
-      [](const std::string& function, const py::array& dy, const py::array& indices,
+      [](const std::string& function, const Array& dy, const Array& indices,
          const Shape4& input_shape, const Pair& kernel, const Pair& stride, const Quad& padding,
          const Pair& dilation, bool ceil_mode) {
         const PoolArguments arguments = {kernel, stride, padding, dilation, ceil_mode};
@@ -255,7 +211,7 @@ void register_pool(py::module_& m) {
       arg("padding"), arg("dilation"), arg("ceil_mode"));
   m.def(
       "pool2d_winners_backward",
-      [](const std::string& function, const py::array& dy, const py::array& winners,
+      [](const std::string& function, const Array& dy, const Array& winners,
          const Shape4& input_shape, const Pair& kernel, const Pair& stride, const Quad& padding,
          const Pair& dilation, bool ceil_mode) {
         return winners_backward(function, dy, winners, input_shape,
@@ -265,7 +221,7 @@ void register_pool(py::module_& m) {
       arg("padding"), arg("dilation"), arg("ceil_mode"));
   m.def(
       "avg_pool2d_forward",
-      [](const py::array& x, const Pair& kernel, const Pair& stride, const Quad& padding,
+      [](const Array& x, const Pair& kernel, const Pair& stride, const Quad& padding,
          bool ceil_mode, bool count_include_pad, int64_t divisor_override,
          const OptionalArray& out) {
         return avg_forward(x, {kernel, stride, padding, {1, 1}, ceil_mode}, count_include_pad,
@@ -273,11 +229,9 @@ void register_pool(py::module_& m) {
       },
       arg("x"), arg("kernel"), arg("stride"), arg("padding"), arg("ceil_mode"),
       arg("count_include_pad"), arg("divisor_override"), arg("out"));
-  m.def("avg_pool2d_at_once", &avg_at_once, arg("x"), arg("kernel"), arg("stride"), arg("padding"),
-        arg("ceil_mode"), arg("count_include_pad"), arg("out"));
   m.def(
       "avg_pool2d_backward",
-      [](const py::array& dy, const Shape4& input_shape, const Pair& kernel, const Pair& stride,
+      [](const Array& dy, const Shape4& input_shape, const Pair& kernel, const Pair& stride,
          const Quad& padding, bool ceil_mode, bool count_include_pad, int64_t divisor_override) {
         return avg_backward(dy, input_shape, {kernel, stride, padding, {1, 1}, ceil_mode},
                             count_include_pad, divisor_override);
@@ -290,7 +244,7 @@ void register_pool(py::module_& m) {
         arg("out"));
   m.def(
       "global_max_pool2d_backward",
-      [](const py::array& dy, const py::array& indices, const Shape4& input_shape) {
+      [](const Array& dy, const Array& indices, const Shape4& input_shape) {
         const std::string function = "global_max_pool2d_backward";
         require_pixels(function, input_shape);
         const Pool2dProblem whole_planes = make_pool2d_problem(

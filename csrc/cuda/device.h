@@ -116,6 +116,11 @@ void fill_with_zeros(void* to, std::size_t bytes);
 // The device that the memory belongs to. Throws Error for memory of the host.
 int device_of(const void* pointer);
 
+// The most blocks of a grid: kernels stride over what is left, so that any number of elements is
+// covered, beyond 2^31 too. Tests make it small.
+int64_t most_blocks();
+void set_most_blocks(int64_t blocks);
+
 struct MemoryUse {
   std::size_t free, total;
 };

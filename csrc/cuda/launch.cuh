@@ -20,11 +20,6 @@ constexpr int kThreads = 256;
 // thread. Left to itself nvcc 13.0 saved on them in kernels that need 40, and spilled.
 constexpr int kBlocksAtOnce = 4;
 
-// The most blocks of a grid: kernels stride over what is left, so that any number of elements is
-// covered, beyond 2^31 too. Tests make it small.
-int64_t most_blocks();
-void set_most_blocks(int64_t blocks);
-
 struct Grid {
   unsigned blocks;
   unsigned threads = kThreads;

@@ -2,8 +2,8 @@
 
 The operators are in :mod:`convolt.functional` and, all of them, here; :mod:`convolt.reference`
 defines them in pure NumPy. :mod:`convolt.layers`, :mod:`convolt.optim` and :mod:`convolt.models`
-are a CNN on top. ``import convolt`` is enough for all of these: a submodule is imported when it is
-first asked for.
+are a CNN on top; :mod:`convolt.cuda` has arrays on NVIDIA GPUs. ``import convolt`` is enough for
+all of these: a submodule is imported when it is first asked for.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from convolt._engine import get_device, set_device
 from convolt._openmp import _core  # before anything else that loads the engine
 from convolt._summary import summary
 from convolt.config import (
@@ -57,6 +58,7 @@ from convolt.functional import (
 
 if TYPE_CHECKING:
     from convolt import compat as compat
+    from convolt import cuda as cuda
     from convolt import data as data
     from convolt import layers as layers
     from convolt import models as models
@@ -65,7 +67,10 @@ if TYPE_CHECKING:
     from convolt import training as training
     from convolt import viz as viz
 else:
-    _SUBMODULES = {"compat", "data", "layers", "models", "optim", "reference", "training", "viz"}
+    _SUBMODULES = {
+        *("compat", "cuda", "data", "layers", "models"),
+        *("optim", "reference", "training", "viz"),
+    }
 
     def __getattr__(name: str) -> Any:
         """Import a submodule when it is first asked for: ``import convolt`` has to be quick."""
@@ -98,6 +103,7 @@ __all__ = [
     "conv_transpose2d_backward",
     "fold",
     "get_algorithm",
+    "get_device",
     "get_num_threads",
     "global_avg_pool2d",
     "global_avg_pool2d_backward",
@@ -115,6 +121,7 @@ __all__ = [
     "release_memory",
     "scratch_bytes",
     "set_algorithm",
+    "set_device",
     "set_isa",
     "set_num_threads",
     "summary",

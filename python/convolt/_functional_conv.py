@@ -29,6 +29,7 @@ from convolt._checks import (
     check_kernel,
     check_saved_output,
 )
+from convolt._engine import engine
 from convolt._padding import integer
 
 
@@ -143,9 +144,10 @@ def conv2d(
     check_activation(activation, function)
     check_algorithm(algorithm, kernel, steps, dilations, function)
     relu = activation == "relu"
-    return _core.conv2d_forward(
+    result: NDArray[Any] = engine(x).conv2d_forward(
         x, weight, bias, steps, pads, dilations, groups, relu, algorithm, out
     )
+    return result
 
 
 def conv2d_backward(
@@ -230,7 +232,7 @@ def conv2d_backward(
     wanted = check_needs(needs, function)
     check_algorithm(algorithm, kernel, steps, dilations, function)
     flags = tuple(name in wanted for name in GRADIENTS)
-    gradients = _core.conv2d_backward(
+    gradients = engine(x).conv2d_backward(
         dy, x, weight, y, overwrite_dy, steps, pads, dilations, groups, flags, algorithm
     )
     return Conv2dGradients(*gradients)
@@ -322,7 +324,8 @@ def conv_transpose2d(
     arguments = _resolve_transpose(
         x, weight, stride, padding, output_padding, dilation, groups, algorithm, function
     )
-    return _core.conv_transpose2d_forward(x, weight, bias, *arguments, out)
+    y: NDArray[Any] = engine(x).conv_transpose2d_forward(x, weight, bias, *arguments, out)
+    return y
 
 
 def conv_transpose2d_backward(
@@ -375,4 +378,5 @@ def conv_transpose2d_backward(
     )
     wanted = check_needs(needs, function)
     flags = tuple(name in wanted for name in GRADIENTS)
-    return Conv2dGradients(*_core.conv_transpose2d_backward(dy, x, weight, *arguments, flags))
+    gradients = engine(x).conv_transpose2d_backward(dy, x, weight, *arguments, flags)
+    return Conv2dGradients(*gradients)

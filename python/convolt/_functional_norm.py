@@ -6,13 +6,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from convolt import _core, _reference_norm
+from convolt import _reference_norm
 from convolt._arrays import operand, optional_operand
+from convolt._checks import check_shape
+from convolt._engine import engine
 from convolt._reference_norm import (
     BatchNorm2dGradients,
     BatchNorm2dOutput,
-    checked_batch_norm2d,
-    checked_batch_norm2d_backward,
+    check_batch_norm2d,
+    check_batch_norm2d_backward,
+    check_local_response_norm,
 )
 
 
@@ -72,8 +75,8 @@ def batch_norm2d(
         optional_operand(values, name, function, like=x)
         for values, name in ((weight, "weight"), (bias, "bias"), (mean, "mean"), (var, "var"))
     )
-    checked_batch_norm2d(x, weight, bias, mean, var, eps)
-    return BatchNorm2dOutput(*_core.batch_norm2d(x, weight, bias, mean, var, eps))
+    check_batch_norm2d(x, weight, bias, mean, var, eps)
+    return BatchNorm2dOutput(*engine(x).batch_norm2d(x, weight, bias, mean, var, eps))
 
 
 def batch_norm2d_backward(
@@ -120,8 +123,8 @@ def batch_norm2d_backward(
         for array, name in ((dy, "dy"), (mean, "mean"), (var, "var"))
     )
     weight = optional_operand(weight, "weight", function, like=x)
-    checked_batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
-    gradients = _core.batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
+    check_batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
+    gradients = engine(x).batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
     return BatchNorm2dGradients(*gradients)
 
 
@@ -159,8 +162,11 @@ def local_response_norm(
     >>> local_response_norm(x, 3, alpha=3.0, beta=1.0, k=1.0).ravel()
     array([0.16666667, 0.2       , 0.22222222])
     """
-    x = operand(x, "x", "local_response_norm")
-    return _reference_norm.local_response_norm(x, size, alpha, beta, k)
+    function = "local_response_norm"
+    x = operand(x, "x", function)
+    size = check_local_response_norm(x, size, function)
+    y: NDArray[Any] = engine(x, _reference_norm).local_response_norm(x, size, alpha, beta, k)
+    return y
 
 
 def local_response_norm_backward(
@@ -191,4 +197,9 @@ def local_response_norm_backward(
     function = "local_response_norm_backward"
     x = operand(x, "x", function)
     dy = operand(dy, "dy", function, like=x)
-    return _reference_norm.local_response_norm_backward(dy, x, size, alpha, beta, k)
+    size = check_local_response_norm(x, size, function)
+    check_shape(dy, x.shape, "dy", function, "(N, C, H, W)")
+    dx: NDArray[Any] = engine(x, _reference_norm).local_response_norm_backward(
+        dy, x, size, alpha, beta, k
+    )
+    return dx

@@ -11,6 +11,7 @@ from convolt import _core
 from convolt._arguments import Padding, Pads, Pair, pair, resolve_padding, resolve_pool
 from convolt._arrays import check_output, index_operand, operand
 from convolt._checks import check_divisor, check_flag, check_image
+from convolt._engine import engine
 from convolt._padding import image_shape
 
 Shape = tuple[int, int, int, int]
@@ -62,7 +63,7 @@ def extremum_pool2d(
     window = pool_window(
         function, x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode, strict
     )
-    return _core.pool2d_max_forward(function, x, *window, ceil_mode, wanted, out)
+    return engine(x).pool2d_max_forward(function, x, *window, ceil_mode, wanted, out)
 
 
 def _extremum_pool2d_backward(
@@ -77,10 +78,13 @@ def _extremum_pool2d_backward(
     ceil_mode: bool,
 ) -> NDArray[Any]:
     dy = operand(dy, "dy", function)
-    indices = index_operand(indices, function)
+    indices = index_operand(indices, function, like=dy)
     shape = image_shape(input_shape, "input_shape", function)
     window = pool_window(function, shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    return _core.pool2d_max_backward(function, dy, indices, shape, *window, ceil_mode)
+    dx: NDArray[Any] = engine(dy).pool2d_max_backward(
+        function, dy, indices, shape, *window, ceil_mode
+    )
+    return dx
 
 
 def max_pool2d(
@@ -287,9 +291,10 @@ def avg_pool2d(
     )
     check_flag(count_include_pad, "count_include_pad", function)
     divisor = check_divisor(divisor_override, function)
-    return _core.avg_pool2d_forward(
+    result: NDArray[Any] = engine(x).avg_pool2d_forward(
         x, kernel, steps, pads, ceil_mode, count_include_pad, divisor, out
     )
+    return result
 
 
 def avg_pool2d_backward(
@@ -333,9 +338,10 @@ def avg_pool2d_backward(
     )
     check_flag(count_include_pad, "count_include_pad", function)
     divisor = check_divisor(divisor_override, function)
-    return _core.avg_pool2d_backward(
+    dx: NDArray[Any] = engine(dy).avg_pool2d_backward(
         dy, shape, kernel, steps, pads, ceil_mode, count_include_pad, divisor
     )
+    return dx
 
 
 def global_avg_pool2d(x: NDArray[Any], *, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -351,7 +357,8 @@ def global_avg_pool2d(x: NDArray[Any], *, out: NDArray[Any] | None = None) -> ND
     check_output(out, function, x=x)
     x = operand(x, "x", function)
     check_image(x, "x", function)
-    return _core.global_avg_pool2d_forward(x, out)
+    y: NDArray[Any] = engine(x).global_avg_pool2d_forward(x, out)
+    return y
 
 
 def global_avg_pool2d_backward(dy: NDArray[Any], input_shape: Shape) -> NDArray[Any]:
@@ -359,7 +366,8 @@ def global_avg_pool2d_backward(dy: NDArray[Any], input_shape: Shape) -> NDArray[
     function = "global_avg_pool2d_backward"
     dy = operand(dy, "dy", function)
     shape = image_shape(input_shape, "input_shape", function)
-    return _core.global_avg_pool2d_backward(dy, shape)
+    dx: NDArray[Any] = engine(dy).global_avg_pool2d_backward(dy, shape)
+    return dx
 
 
 def global_max_pool2d(
@@ -378,7 +386,7 @@ def global_max_pool2d(
     check_flag(return_indices, "return_indices", function)
     x = operand(x, "x", function)
     check_image(x, "x", function)
-    return _core.global_max_pool2d_forward(x, return_indices, out)
+    return engine(x).global_max_pool2d_forward(x, return_indices, out)
 
 
 def global_max_pool2d_backward(
@@ -387,6 +395,7 @@ def global_max_pool2d_backward(
     """Compute the gradient of :func:`global_max_pool2d`, (N, C, H, W), from `dy` (N, C, 1, 1)."""
     function = "global_max_pool2d_backward"
     dy = operand(dy, "dy", function)
-    indices = index_operand(indices, function)
+    indices = index_operand(indices, function, like=dy)
     shape = image_shape(input_shape, "input_shape", function)
-    return _core.global_max_pool2d_backward(dy, indices, shape)
+    dx: NDArray[Any] = engine(dy).global_max_pool2d_backward(dy, indices, shape)
+    return dx

@@ -10,6 +10,7 @@ from convolt import _core
 from convolt._arguments import Padding, Pair, pair, resolve_padding
 from convolt._arrays import check_output, operand
 from convolt._checks import check_image
+from convolt._engine import engine
 from convolt._padding import image_shape
 
 
@@ -33,7 +34,10 @@ def _to_columns(
     dilations = pair(dilation, "dilation", function)
     size = (x.shape[2], x.shape[3])
     pads = resolve_padding(padding, size, kernel, steps, dilations, function)
-    return _core.image_to_columns(function, x, kernel, steps, pads, dilations, out)
+    result: NDArray[Any] = engine(x).image_to_columns(
+        function, x, kernel, steps, pads, dilations, out
+    )
+    return result
 
 
 def _to_image(
@@ -49,7 +53,10 @@ def _to_image(
     steps = pair(stride, "stride", function)
     dilations = pair(dilation, "dilation", function)
     pads = resolve_padding(padding, shape[2:], kernel, steps, dilations, function)
-    return _core.columns_to_image(function, col, shape, kernel, steps, pads, dilations, out)
+    x: NDArray[Any] = engine(col).columns_to_image(
+        function, col, shape, kernel, steps, pads, dilations, out
+    )
+    return x
 
 
 def im2col(

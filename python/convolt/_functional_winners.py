@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from convolt import _core
 from convolt._arguments import Padding, Pair
-from convolt._arrays import operand
+from convolt._arrays import operand, winners_operand
+from convolt._engine import engine
 from convolt._functional_pool import Shape, extremum_pool2d, pool_window
 from convolt._padding import image_shape
 
@@ -69,8 +68,11 @@ def max_pool2d_winners_backward(
     dy = operand(dy, "dy", function)
     shape = image_shape(input_shape, "input_shape", function)
     window = pool_window(function, shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
-    winners = np.ascontiguousarray(winners)
-    return _core.pool2d_winners_backward(function, dy, winners, shape, *window, ceil_mode)
+    winners = winners_operand(winners, function, like=dy)
+    dx: NDArray[Any] = engine(dy).pool2d_winners_backward(
+        function, dy, winners, shape, *window, ceil_mode
+    )
+    return dx
 
 
 min_pool2d_winners_backward = max_pool2d_winners_backward

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from convolt import _core
 from convolt._arguments import Padding, Pair, pair, resolve_padding
 from convolt._arrays import check_output, operand, optional_operand
 from convolt._checks import check_activation, check_algorithm, check_filters, check_image
+from convolt._engine import engine, placed_like
 from convolt._padding import SIZED_PADDING, integer
 
 
@@ -75,8 +75,8 @@ class PreparedConv2d:
         self._pads = None if padding in SIZED_PADDING else pads
         self._padding = padding
         self._window = (kernel, steps, dilations)
-        self._like = np.empty(0, weight.dtype)
-        self._engine = _core.prepare_conv2d(
+        self._like = placed_like(np.empty(0, weight.dtype), weight)
+        self._engine = engine(weight).prepare_conv2d(
             weight, bias, steps, dilations, groups, activation == "relu", algorithm
         )
         self._options = {
@@ -107,7 +107,7 @@ class PreparedConv2d:
         ndarray
             (N, OC, OH, OW).
         """
-        y = self._engine.at_once(x, self._pads, out)
+        y: NDArray[Any] | None = self._engine.at_once(x, self._pads, out)
         if y is not None:
             return y
         function = "PreparedConv2d"
@@ -116,7 +116,8 @@ class PreparedConv2d:
         check_image(x, "x", function)
         size = (x.shape[2], x.shape[3])
         pads = resolve_padding(self._padding, size, *self._window, function)
-        return self._engine(x, pads, out)
+        result: NDArray[Any] = self._engine(x, pads, out)
+        return result
 
 
 def _prepare(

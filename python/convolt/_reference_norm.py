@@ -64,7 +64,13 @@ def batch_norm2d(
 
         y = weight * (x - mean) / sqrt(var + eps) + bias
     """
-    x, weight, bias, mean, var = checked_batch_norm2d(x, weight, bias, mean, var, eps)
+    function = "batch_norm2d"
+    x = as_float(x, "x", function)
+    weight, bias, mean, var = (
+        None if values is None else as_float(values, name, function, like=x)
+        for values, name in ((weight, "weight"), (bias, "bias"), (mean, "mean"), (var, "var"))
+    )
+    check_batch_norm2d(x, weight, bias, mean, var, eps)
     if mean is None or var is None:
         mean, centered, var = _statistics(x)
     else:
@@ -97,9 +103,14 @@ def batch_norm2d_backward(
 
     and without the two averages where mean and variance are constants.
     """
-    dy, x, weight, mean, var = checked_batch_norm2d_backward(
-        dy, x, weight, mean, var, eps, training
+    function = "batch_norm2d_backward"
+    x = as_float(x, "x", function)
+    dy, mean, var = (
+        as_float(array, name, function, like=x)
+        for array, name in ((dy, "dy"), (mean, "mean"), (var, "var"))
     )
+    weight = None if weight is None else as_float(weight, "weight", function, like=x)
+    check_batch_norm2d_backward(dy, x, weight, mean, var, eps, training)
     scale = 1 / np.sqrt(var + eps)
     centered = x - _per_channel(mean)
     dbias = dy.sum(axis=(0, 2, 3))
@@ -127,8 +138,8 @@ def local_response_norm(
     """
     function = "local_response_norm"
     x = as_float(x, "x", function)
-    check_image(x, "x", function)
-    before, after = _neighbours(size, function)
+    size = check_local_response_norm(x, size, function)
+    before, after = _neighbours(size)
     y = _inverse_power(_norm_base(x, before, after, alpha / size, k), beta)
     y *= x
     return y
@@ -152,10 +163,10 @@ def local_response_norm_backward(
     """
     function = "local_response_norm_backward"
     x = as_float(x, "x", function)
-    check_image(x, "x", function)
     dy = as_float(dy, "dy", function, like=x)
+    size = check_local_response_norm(x, size, function)
     check_shape(dy, x.shape, "dy", function, "(N, C, H, W)")
-    before, after = _neighbours(size, function)
+    before, after = _neighbours(size)
     base = _norm_base(x, before, after, alpha / size, k)
     dx = _inverse_power(base, beta)
     dx *= dy
@@ -171,18 +182,15 @@ def local_response_norm_backward(
 Optional = NDArray[Any] | None
 
 
-def checked_batch_norm2d(
+def check_batch_norm2d(
     x: NDArray[Any], weight: Optional, bias: Optional, mean: Optional, var: Optional, eps: float
-) -> tuple[NDArray[Any], Optional, Optional, Optional, Optional]:
-    """Return the arrays that `batch_norm2d` was given, or say what is wrong with them."""
+) -> None:
+    """Say what is wrong with the arguments of `batch_norm2d`, dtypes apart."""
     function = "batch_norm2d"
-    x = as_float(x, "x", function)
     check_image(x, "x", function)
     _check_positive(eps, "eps", function)
-    weight, bias, mean, var = (
-        None if value is None else _channel_values(value, name, x, function)
-        for name, value in (("weight", weight), ("bias", bias), ("mean", mean), ("var", var))
-    )
+    for values, name in ((weight, "weight"), (bias, "bias"), (mean, "mean"), (var, "var")):
+        _check_channel_values(values, name, x, function)
     if (mean is None) != (var is None):
         given = "var" if mean is None else "mean"
         raise ValueError(f"{function}: mean and var must come together, got {given} alone")
@@ -191,10 +199,9 @@ def checked_batch_norm2d(
             f"{function}: x must have more than one value in each channel unless mean and var are "
             f"given, got shape {x.shape}"
         )
-    return x, weight, bias, mean, var
 
 
-def checked_batch_norm2d_backward(
+def check_batch_norm2d_backward(
     dy: NDArray[Any],
     x: NDArray[Any],
     weight: Optional,
@@ -202,19 +209,21 @@ def checked_batch_norm2d_backward(
     var: NDArray[Any],
     eps: float,
     training: bool,
-) -> tuple[NDArray[Any], NDArray[Any], Optional, NDArray[Any], NDArray[Any]]:
-    """Return the arrays that `batch_norm2d_backward` was given, or say what is wrong with them."""
+) -> None:
+    """Say what is wrong with the arguments of `batch_norm2d_backward`, dtypes apart."""
     function = "batch_norm2d_backward"
     check_flag(training, "training", function)
-    x = as_float(x, "x", function)
     check_image(x, "x", function)
     _check_positive(eps, "eps", function)
-    dy = as_float(dy, "dy", function, like=x)
     check_shape(dy, x.shape, "dy", function, "(N, C, H, W)")
-    if weight is not None:
-        weight = _channel_values(weight, "weight", x, function)
-    mean, var = (_channel_values(v, n, x, function) for v, n in ((mean, "mean"), (var, "var")))
-    return dy, x, weight, mean, var
+    for values, name in ((weight, "weight"), (mean, "mean"), (var, "var")):
+        _check_channel_values(values, name, x, function)
+
+
+def check_local_response_norm(x: NDArray[Any], size: int, function: str) -> int:
+    """Return `size` as an int, or say what is wrong with it or the shape of `x`."""
+    check_image(x, "x", function)
+    return integer(size, "size", function, minimum=1)
 
 
 def _per_channel(values: NDArray[Any]) -> NDArray[Any]:
@@ -241,10 +250,9 @@ def _sum_of_products(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     return result
 
 
-def _channel_values(value: Any, name: str, x: NDArray[Any], function: str) -> NDArray[Any]:
-    array: NDArray[Any] = as_float(value, name, function, like=x)
-    check_shape(array, (x.shape[1],), name, function, "(C,)")
-    return array
+def _check_channel_values(values: Optional, name: str, x: NDArray[Any], function: str) -> None:
+    if values is not None:
+        check_shape(values, (x.shape[1],), name, function, "(C,)")
 
 
 def _check_positive(value: float, name: str, function: str) -> None:
@@ -252,9 +260,8 @@ def _check_positive(value: float, name: str, function: str) -> None:
         raise ValueError(f"{function}: {name} must be a positive number, got {value!r}")
 
 
-def _neighbours(size: int, function: str) -> tuple[int, int]:
+def _neighbours(size: int) -> tuple[int, int]:
     """Return how many channels before and after its own the sum of a value takes in."""
-    size = integer(size, "size", function, minimum=1)
     return size // 2, (size - 1) // 2
 
 

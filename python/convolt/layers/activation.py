@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from convolt._checks import check_flag
-from convolt._openmp import _core
+from convolt._engine import engine
 from convolt.layers.base import Array, ShapeKeepingLayer, quiet
 
 
@@ -48,7 +48,7 @@ class ReLU(ShapeKeepingLayer):
     def backward(self, dy: Array) -> Array:
         """Return `dy` where the input was positive or a NaN, else 0."""
         y = self._from_forward()
-        gradient: Array | None = _core.relu_backward(dy, y, self.inplace)
+        gradient: Array | None = engine(y).relu_backward(dy, y, self.inplace)
         if gradient is not None:
             return gradient
         # All bits of an entry or none: np.where branches, which is ten times slower, and the

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolt._checks import check_flag
+from convolt._engine import host_copy, is_array, placed, resolve_device
 from convolt.layers.state import assign_arrays, assign_generators, generator_state
 
 Array = NDArray[Any]
@@ -34,9 +35,12 @@ class Layer:
     ----------
     training : bool
         Whether to behave as in training, as all layers do at first; see `train` and `eval`.
+    device : str
+        Where its arrays are, "cpu" at first; see `to`.
     """
 
     training: bool = True
+    device: str = "cpu"
     _saved: Any = None
     _prepared: Any = None
 
@@ -118,6 +122,39 @@ class Layer:
             for key, value in what(child).items()
         }
 
+    # --- where it is ------------------------------------------------------------------------------
+
+    def to(self: _Self, device: str) -> _Self:
+        """Move parameters, buffers and gradients to a device; return the layer itself.
+
+        On a CUDA device the layer takes and gives arrays that are there, `convolt.cuda.Array`, and
+        `convolt.optim` updates its parameters there. They are other arrays than before: what
+        `parameters` returned earlier is no longer in use. What `forward` kept is dropped.
+
+        Parameters
+        ----------
+        device : {"cpu", "cuda", "cuda:0", "cuda:1", ...}
+            "cuda" is "cuda:0".
+
+        Raises
+        ------
+        ValueError
+            For what names no device.
+        RuntimeError
+            With the reason, where the device cannot be used.
+        """
+        self._move(resolve_device(device, "to"))
+        return self
+
+    def _move(self, device: str) -> None:
+        self._saved = self._prepared = None
+        self.device = device
+        for name, value in self.__dict__.items():
+            if is_array(value):
+                setattr(self, name, placed(value, device))
+        for child in self.children().values():
+            child._move(device)
+
     # --- shapes -----------------------------------------------------------------------------------
 
     def output_shape(self, input_shape: Shape) -> Shape:
@@ -188,8 +225,8 @@ class Layer:
         return self._of_children(lambda child: child.buffers())
 
     def state_dict(self) -> dict[str, Array]:
-        """Return copies of all parameters and buffers by name."""
-        return {name: array.copy() for name, array in self._state().items()}
+        """Return copies of all parameters and buffers by name, as NumPy arrays."""
+        return {name: host_copy(array) for name, array in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy into the parameters and buffers what `state_dict` of such a layer returned.

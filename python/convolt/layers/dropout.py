@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from convolt._engine import placed_like
 from convolt.layers.base import Array, ShapeKeepingLayer, quiet
 from convolt.layers.weights import Rng
 
@@ -52,7 +53,7 @@ class Dropout(ShapeKeepingLayer):
         # Drawn in float32 so that one seed makes the same choice for both dtypes.
         kept = self._rng.random(x.shape, np.float32) >= self.p
         scale = 1 / (1 - self.p) if self.p < 1 else 0.0
-        factors: Array = np.multiply(kept, scale, dtype=x.dtype)
+        factors: Array = placed_like(np.multiply(kept, scale, dtype=x.dtype), x)
         self._saved = (factors,)
         y: Array = x * factors
         return y

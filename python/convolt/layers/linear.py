@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from convolt._checks import check_flag
+from convolt._engine import placed_like
 from convolt._padding import integer
 from convolt.layers.base import Array, Shape
 from convolt.layers.weights import (
@@ -79,9 +80,10 @@ class Linear(WeightedLayer):
         output = self.output_shape(input_shape)
         if not len(self.weight):
             shape = (input_shape[0], output[0])
-            self.weight = initial_weight(
+            weight = initial_weight(
                 shape, shape, self._weight_init, self.weight.dtype, self._rng, "Linear"
             )
+            self.weight = placed_like(weight, self.weight)
         return output
 
     def parameters(self) -> dict[str, Array]:

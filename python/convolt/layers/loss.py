@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from convolt._engine import device_of, on_host, placed
 from convolt.layers.base import Array
 
 
@@ -13,7 +14,8 @@ class SoftmaxCrossEntropy:
 
     The two belong together: the gradient of the scores is simply (softmax - one-hot label) / N
     (C. M. Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.4), and the
-    logarithm never sees a softmax that was rounded to zero.
+    logarithm never sees a softmax that was rounded to zero. Scores on a CUDA device are copied to
+    the host, where the value is needed, and the gradient goes back to the device.
 
     Examples
     --------
@@ -26,6 +28,7 @@ class SoftmaxCrossEntropy:
     """
 
     _saved: tuple[Array, NDArray[np.intp]] | None = None
+    _device: str = "cpu"
 
     def __call__(self, x: Array, t: Array) -> float:
         """Return ``forward(x, t)``."""
@@ -48,6 +51,8 @@ class SoftmaxCrossEntropy:
         TypeError
             If labels are not integers.
         """
+        self._device = device_of(x)
+        x = on_host(x)
         labels = _class_labels(t, x)
         shifted = x - x.max(axis=1, keepdims=True)
         exponentials = np.exp(shifted)
@@ -70,7 +75,8 @@ class SoftmaxCrossEntropy:
         dx: Array = softmax.copy()
         dx[np.arange(len(dx)), labels] -= 1
         dx *= dy / max(len(dx), 1)
-        return dx
+        moved: Array = placed(dx, self._device)
+        return moved
 
 
 def _class_labels(t: Array, x: Array) -> NDArray[np.intp]:

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from convolt import functional
 from convolt._arguments import conv_output_size, pool_output_size
+from convolt._engine import on_host
 from convolt.layers import (
     Conv2d,
     Flatten,
@@ -124,6 +125,10 @@ class SimpleConvNet(Sequential):
         self.params = self._in_the_books_names(self.parameters())
         self._loss = SoftmaxCrossEntropy()
 
+    def _move(self, device: str) -> None:
+        super()._move(device)
+        self.params = self._in_the_books_names(self.parameters())
+
     def predict(self, x: Array, batch_size: int | None = None) -> Array:
         """Return the scores (N, output_size) before the softmax.
 
@@ -145,7 +150,7 @@ class SimpleConvNet(Sequential):
     def accuracy(self, x: Array, t: Array, batch_size: int = 100) -> float:
         """Return the share of images whose highest score is that of their label."""
         labels = t.argmax(axis=1) if t.ndim == 2 else t
-        return float(np.mean(self.predict(x, batch_size).argmax(axis=1) == labels))
+        return float(np.mean(on_host(self.predict(x, batch_size)).argmax(axis=1) == labels))
 
     def gradient(self, x: Array, t: Array) -> dict[str, Array]:
         """Return the gradients of the loss under the names of `params`."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from convolt._openmp import _core
+from convolt._engine import engine
 from convolt.optim.base import Arrays, Optimizer, decay, positive
 
 
@@ -60,7 +60,7 @@ class Adam(Optimizer):
         for name, parameter in params.items():
             gradient, (m, v) = grads[name], self._kept_for(name, parameter)
             eps, rate = self.eps / root, self.lr * first / root
-            if _core.adam_update(gradient, parameter, m, v, self.betas, eps, rate):
+            if engine(parameter).adam_update(gradient, parameter, m, v, self.betas, eps, rate):
                 continue
             m *= self.betas[0]
             m += gradient

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from convolt._engine import host_copy, placed_like
+
 Arrays = Mapping[str, NDArray[Any]]
 
 
@@ -52,7 +54,7 @@ class Optimizer:
         """
         state = {name: np.array(getattr(self, name)) for name in self._settings}
         for kind, arrays in self._kept.items():
-            state.update({f"{kind}.{name}": array.copy() for name, array in arrays.items()})
+            state.update({f"{kind}.{name}": host_copy(array) for name, array in arrays.items()})
         return state
 
     def load_state_dict(self, state: Arrays) -> None:
@@ -95,6 +97,8 @@ class Optimizer:
         for arrays in self._kept.values():
             if name not in arrays:
                 arrays[name] = np.zeros_like(parameter)
+            else:
+                arrays[name] = placed_like(arrays[name], parameter)
         return tuple(arrays[name] for arrays in self._kept.values())
 
 

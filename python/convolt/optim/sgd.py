@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convolt._openmp import _core
+from convolt._engine import engine
 from convolt.optim.base import Arrays, Optimizer, decay, not_negative, positive
 
 
@@ -48,7 +48,8 @@ class SGD(Optimizer):
             gradient, (velocity,) = grads[name], self._kept_for(name, parameter)
             if self.weight_decay:
                 gradient = gradient + self.weight_decay * parameter
-            if _core.sgd_update(gradient, parameter, velocity, self.momentum, self.lr):
+            update = engine(parameter).sgd_update
+            if update(gradient, parameter, velocity, self.momentum, self.lr):
                 continue
             velocity *= self.momentum
             velocity -= gradient * self.lr

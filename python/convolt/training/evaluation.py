@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from convolt._engine import on_host, placed
 from convolt.layers import Layer, SoftmaxCrossEntropy
 
 Array = NDArray[Any]
@@ -88,7 +89,7 @@ def evaluate(
     with evaluation_mode(model):
         for start in range(0, len(images), batch_size):
             batch = slice(start, start + batch_size)
-            scores = model(images[batch])
+            scores = on_host(model(placed(images[batch], model.device)))
             total += float(loss.forward(scores, labels[batch])) * len(scores)
             right += count_right(scores, labels[batch])
     return Evaluation(total / len(images), right / len(images))

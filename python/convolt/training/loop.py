@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from convolt._engine import on_host, placed
 from convolt.data import Augmentation, Dataset
 from convolt.layers import Layer, SoftmaxCrossEntropy
 from convolt.optim import Optimizer, Schedule
@@ -110,7 +111,7 @@ def fit(
     check_at_least(0, seed, "seed", "fit")
     loss = SoftmaxCrossEntropy() if loss is None else loss
     with evaluation_mode(model):
-        model(data.train_images[:1])  # gives a Linear(None, ...) its width
+        model(placed(data.train_images[:1], model.device))  # gives a Linear(None, ...) its width
     settings = {
         "seed": int(seed),
         "batch_size": int(batch_size),
@@ -216,12 +217,12 @@ def _train(training: Training, plan: _Plan, batches: int, advance: Advance) -> t
             x = plan.augment(x, rng)
         if plan.schedule is not None:
             optimizer.lr = plan.schedule(epoch + i / batches)
-        scores = model(x)
+        scores = on_host(model(placed(x, model.device)))
         value = float(plan.loss.forward(scores, t))
         _check_finite(value, f"in batch {i + 1} of epoch {epoch + 1}, lr = {optimizer.lr:.3g}")
         total += value * len(x)
         right += count_right(scores, t)
-        model.backward(plan.loss.backward())
+        model.backward(placed(plan.loss.backward(), model.device))
         optimizer.update(parameters, model.gradients())
         advance(value)
     return total / images, right / images

@@ -1,8 +1,10 @@
 // What was built, what is selected, how many threads; and the yardstick of the benchmarks.
 #include <chrono>
 
+#include "../arrays.h"
+#include "../subjects.h"
 #include "algorithm.h"
-#include "arrays.h"
+#include "at_once.h"
 #include "isa.h"
 #include "workspace.h"
 
@@ -78,6 +80,7 @@ void register_info(py::module_& m) {
   m.def("set_isa", &set_isa, py::arg("name"));
   m.def("algorithm", &default_algorithm);
   m.def("set_algorithm", &set_default_algorithm, py::arg("name"));
+  m.def("set_at_once", [](bool allowed) { at_once_allowed = allowed; }, py::arg("allowed"));
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("threads"));
   m.def("limit_threads", &limit_threads, py::arg("threads"));

@@ -6,9 +6,10 @@
 // to the Python layer, which prepares it or says what is wrong with it.
 #pragma once
 
+#include <atomic>
 #include <initializer_list>
 
-#include "arrays.h"
+#include "../arrays.h"
 
 namespace convolt {
 
@@ -18,8 +19,12 @@ inline OptionalArray as_optional_array(py::handle value) {
   return value.is_none() ? OptionalArray() : OptionalArray(as_array(value));
 }
 
+// False where NumPy arrays are computed elsewhere, on a CUDA device: nothing is an operand then.
+inline std::atomic<bool> at_once_allowed{true};
+
 // An ndarray and no subclass, float32 or float64, as the engine reads it.
 inline bool is_operand(py::handle value) {
+  if (!at_once_allowed.load(std::memory_order_relaxed)) return false;
   if (Py_TYPE(value.ptr()) != py::detail::npy_api::get().PyArray_Type_) return false;
   const py::array array = as_array(value);
   return is_ready(array) && (has_type<float>(array) || has_type<double>(array));

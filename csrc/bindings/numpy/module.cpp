@@ -1,5 +1,6 @@
 // convolt._core: what Python sees of the engine. Each subject registers itself.
-#include "arrays.h"
+#include "../subjects.h"
+#include "parallel.h"
 
 namespace {
 
@@ -18,8 +19,12 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   convolt::set_interrupt_check(interrupted_by_signal);
   convolt::register_info(m);
   convolt::register_conv(m);
+  convolt::register_conv_at_once(m);
+  convolt::register_prepared(m);
   convolt::register_im2col(m);
+  convolt::register_im2col_at_once(m);
   convolt::register_pool(m);
+  convolt::register_pool_at_once(m);
   convolt::register_optim(m);
   convolt::register_norm(m);
 }

@@ -1,0 +1,74 @@
+#include "implicit_gemm.h"
+#include "tiled_product.cuh"
+
+namespace convolt::cuda {
+namespace {
+
+// y[i] = the sum of all parts[., i], first to last.
+template <typename T>
+__global__ void sum_parts(const T* __restrict__ parts, int64_t count, int64_t elements,
+                          T* __restrict__ y) {
+  for (int64_t i = first_element(); i < elements; i += all_threads()) {
+    T sum = 0;
+    for (int64_t part = 0; part < count; ++part) sum += parts[part * elements + i];
+    y[i] = sum;
+  }
+}
+
+// The rows of all groups, one below the other: `dweight`, or one part of it after the other.
+template <typename T>
+Target<T> weight_target(const ProductSize& size, T* data) {
+  Target<T> target = {};
+  target.data = data;
+  target.group_stride = size.m * size.n;
+  target.part_stride = size.groups * size.m * size.n;
+  target.plane_stride = size.n;
+  target.column_stride = 1;
+  target.pixels = make_walk<3>({1, 1, size.n}, 1);
+  target.aligned =
+      size.n % kVector<T> == 0 && reinterpret_cast<uintptr_t>(data) % (sizeof(T) * kVector<T>) == 0;
+  return target;
+}
+
+}  // namespace
+
+ProductSize backward_weights_size(const Conv2dProblem& p) {
+  return {p.groups, p.group_out_channels(), p.group_in_channels() * p.taps(),
+          p.batch * p.out_pixels(), true};
+}
+
+template <typename T>
+void implicit_gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
+  Product<ArrayOperand<T>, ImageOperand<T, true>, true> product = {};
+  product.size = backward_weights_size(p);
+  product.a = {dy,
+               p.group_out_channels() * p.out_pixels(),
+               p.out_pixels(),
+               {p.out_channels * p.out_pixels(), p.out_w, 1}};
+  product.b = {x,
+               p.group_in_channels() * p.in_pixels(),
+               vertical(p),
+               horizontal(p),
+               p.in_channels * p.in_pixels(),
+               p.in_pixels(),
+               make_walk<3>({p.group_in_channels(), p.kernel_h, p.kernel_w}, 1)};
+  product.walk = make_walk<3>({p.batch, p.out_h, p.out_w}, 1);
+  const TilePlan plan = plan_tiles<T>(product.size);
+  if (plan.parts.count == 1) {
+    product.c = weight_target(product.size, dweight);
+    return launch_product(plan, product);
+  }
+  const int64_t elements = product.size.groups * product.size.m * product.size.n;
+  const Scratch<T> parts(plan.parts.count * elements);
+  product.c = weight_target(product.size, parts.data());
+  launch_product(plan, product);
+  launch("sum_parts", sum_parts<T>, grid_of_threads(elements), parts.data(), plan.parts.count,
+         elements, dweight);
+}
+
+template void implicit_gemm_backward_weights(const Conv2dProblem&, const float*, const float*,
+                                             float*);
+template void implicit_gemm_backward_weights(const Conv2dProblem&, const double*, const double*,
+                                             double*);
+
+}  // namespace convolt::cuda

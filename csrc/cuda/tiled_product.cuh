@@ -1,0 +1,221 @@
+// The tiled product: C[m, n] = sum over k of A[m, k] B[k, n], for each group and each part of k.
+//
+// A block computes a tile of C in steps along k. Each step multiplies a tile of A and one of B in
+// shared memory, while the elements of the next are on their way from memory to registers; they go
+// to a second pair of tiles, so that one barrier a step is enough. A thread keeps kRows x kColumns
+// sums in registers.
+//
+//            n: kN                       a thread's sums, in 16-byte vectors (float, 8 x 8):
+//         +--------+                        4 columns     4 columns
+//   A     | tile   | m: kM            4 rows  [ ]           [ ]       kN / 2 apart
+//  kM x kK| of C   |                  4 rows  [ ]           [ ]
+//         +--------+                          kM / 2 apart
+//          B: kK x kN
+//
+// The 32 threads of a warp lie 4 x 8: each load of a vector takes 64 contiguous bytes of A, the
+// same for eight threads, or 128 of B, every bank once.
+//
+// All indices are flat: a block takes tile after tile, a grid apart, so that any grid gives the
+// same sums, each in the order of k.
+#pragma once
+
+#include "epilogue.cuh"
+#include "tile_loaders.cuh"
+#include "tile_shapes.h"
+
+namespace convolt::cuda {
+
+template <typename T, int kShape>
+struct Tile {
+  using Element = T;
+  static constexpr TileShape kTile = TileShapes<T>::kAll[kShape];
+  static constexpr int kM = kTile.m, kN = kTile.n, kK = kStep;
+  static constexpr int kRows = kTile.thread_m, kColumns = kTile.thread_n;
+  static constexpr int kThreadsM = kM / kRows, kThreadsN = kN / kColumns;
+  static constexpr int kThreads = kThreadsM * kThreadsN;
+  static constexpr int kResident = kTile.resident;
+  static constexpr int kWarpM = 4, kWarpN = 8;
+  static_assert(kThreadsM % kWarpM == 0 && kThreadsN % kWarpN == 0);
+  static_assert(kRows % kVector<T> == 0 && kColumns % kVector<T> == 0);
+
+  using TileA = T[kK][kM + kVector<T>];
+  using TileB = T[kK][kN + kVector<T>];
+
+  // Of this thread's first vector in a tile; the others are `kThreads* * kVector` apart.
+  static __device__ int first_m() {
+    const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarp, lane = thread % kWarp;
+    return (warp / (kThreadsN / kWarpN) * kWarpM + lane / kWarpN) * kVector<T>;
+  }
+  static __device__ int first_n() {
+    const int thread = static_cast<int>(threadIdx.x), warp = thread / kWarp, lane = thread % kWarp;
+    return (warp % (kThreadsN / kWarpN) * kWarpN + lane % kWarpN) * kVector<T>;
+  }
+};
+
+// Where C is. Column n is the pixel (image, row, column) that `pixels` says; row m is a plane.
+template <typename T>
+struct Target {
+  T* data;
+  int64_t group_stride, part_stride, image_stride, plane_stride, row_stride, column_stride;
+  Walk<3> pixels;  // a step is one pixel
+  bool aligned;    // whole vectors of pixels are contiguous and aligned to 16 bytes
+  const T* bias;   // of the first group's first row, or null
+  bool relu;
+
+  __device__ int64_t offset(const Index<3>& pixel) const {
+    return pixel[0] * image_stride + pixel[1] * row_stride + pixel[2] * column_stride;
+  }
+};
+
+template <typename OperandA, typename OperandB, bool kRowsAreContiguous>
+struct Product {
+  using A = OperandA;
+  using B = OperandB;
+  static constexpr bool kAlongK = kRowsAreContiguous;  // in memory, of both operands
+
+  A a;
+  B b;
+  Target<typename A::Element> c;
+  Walk<3> walk;  // along k; a step is that of the threads that fetch
+  ProductSize size;
+  Parts parts;  // each with a C of its own
+};
+
+// A tile's place. Tiles that are neighbours in m share their tile of B, the larger operand as a
+// rule: they come one after the other, and find it in the second-level cache.
+struct TilePlace {
+  int64_t m, n;  // the first of each
+  int64_t part, group;
+};
+
+template <typename Tile>
+__device__ inline TilePlace tile_place(int64_t tile, const ProductSize& size, int64_t parts) {
+  const int64_t tiles_m = ceil_div(size.m, Tile::kM), tiles_n = ceil_div(size.n, Tile::kN);
+  const int64_t rest = tile / tiles_m;
+  return {tile % tiles_m * Tile::kM, rest % tiles_n * Tile::kN, rest / tiles_n % parts,
+          rest / tiles_n / parts};
+}
+
+template <int kVectors, int kStride, typename T>
+__device__ inline void load_fragment(const T* row, T* fragment) {
+#pragma unroll
+  for (int v = 0; v < kVectors; ++v) load_vector(row + v * kStride, fragment + v * kVector<T>);
+}
+
+// One step along k. nvcc contracts the product and the sum to a fused multiply-add.
+template <typename Tile, typename T>
+__device__ inline void multiply_step(const typename Tile::TileA& a, const typename Tile::TileB& b,
+                                     T (&sums)[Tile::kRows][Tile::kColumns]) {
+#pragma unroll 2
+  for (int k = 0; k < Tile::kK; ++k) {
+    T rows[Tile::kRows], columns[Tile::kColumns];
+    load_fragment<Tile::kRows / kVector<T>, Tile::kThreadsM * kVector<T>>(&a[k][Tile::first_m()],
+                                                                          rows);
+    load_fragment<Tile::kColumns / kVector<T>, Tile::kThreadsN * kVector<T>>(&b[k][Tile::first_n()],
+                                                                             columns);
+#pragma unroll
+    for (int i = 0; i < Tile::kRows; ++i) {
+#pragma unroll
+      for (int j = 0; j < Tile::kColumns; ++j) sums[i][j] += rows[i] * columns[j];
+    }
+  }
+}
+
+// The vectors of a thread that begin at column n, in each of its rows.
+template <typename Tile, typename P, typename T>
+__device__ inline void store_columns(const P& product, const TilePlace& place, int64_t n, int first,
+                                     const T (&sums)[Tile::kRows][Tile::kColumns]) {
+  const Target<T>& c = product.c;
+  const int64_t count = product.size.n - n;
+  if (count <= 0) return;
+  T* const data = c.data + place.group * c.group_stride + place.part * c.part_stride;
+  int64_t offsets[kVector<T>];
+  Index<3> pixel = c.pixels.index_of(n);
+#pragma unroll
+  for (int j = 0; j < kVector<T>; ++j) {
+    offsets[j] = c.offset(pixel);
+    c.pixels.advance(pixel);
+  }
+#pragma unroll
+  for (int i = 0; i < Tile::kRows; ++i) {
+    const int vector = i / kVector<T>, element = i % kVector<T>;
+    const int64_t m = place.m + Tile::first_m() + vector * Tile::kThreadsM * kVector<T> + element;
+    if (m >= product.size.m) continue;
+    const T bias = bias_of(c.bias, place.group * product.size.m + m);
+    T* const row = data + m * c.plane_stride;
+    T results[kVector<T>];
+#pragma unroll
+    for (int j = 0; j < kVector<T>; ++j) results[j] = finish(sums[i][first + j], bias, c.relu);
+    if (c.aligned) {
+      store_vector(results, row + offsets[0]);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kVector<T>; ++j) {
+        if (j < count) row[offsets[j]] = results[j];
+      }
+    }
+  }
+}
+
+template <typename Tile, typename P>
+__global__ void __launch_bounds__(Tile::kThreads, Tile::kResident)
+    multiply_tiles(const P product, int64_t tiles) {
+  using T = typename Tile::Element;
+  using Threads = FetchingThreads<Tile, P::kAlongK>;
+  alignas(16) __shared__ typename Tile::TileA tiles_a[2];
+  alignas(16) __shared__ typename Tile::TileB tiles_b[2];
+  __shared__ TilePlace place;
+  for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+    __syncthreads();  // the tile before is stored
+    if (threadIdx.x == 0) place = tile_place<Tile>(tile, product.size, product.parts.count);
+    __syncthreads();
+    typename LoaderOf<Tile, Threads, Tile::kM, typename P::A>::Type a(product.a, place.group,
+                                                                      place.m, product.size.m);
+    typename LoaderOf<Tile, Threads, Tile::kN, typename P::B>::Type b(product.b, place.group,
+                                                                      place.n, product.size.n);
+    Step step = {place.part * product.parts.length, (place.part + 1) * product.parts.length};
+    if (step.end > product.size.k) step.end = product.size.k;
+    Index<3> index = product.walk.index_of(step.k + Threads::row());
+    const auto fetch = [&] {
+#pragma unroll
+      for (int i = 0; i < Threads::kRows; ++i) {
+        a.fetch(i, step, index);
+        b.fetch(i, step, index);
+        product.walk.advance(index);
+      }
+    };
+    T sums[Tile::kRows][Tile::kColumns] = {};
+    fetch();
+    for (int now = 0; step.k < step.end; now = 1 - now) {
+      a.store(tiles_a[now]);
+      b.store(tiles_b[now]);
+      __syncthreads();
+      step.k += Tile::kK;
+      if (step.k < step.end) fetch();
+      multiply_step<Tile>(tiles_a[now], tiles_b[now], sums);
+    }
+#pragma unroll
+    for (int j = 0; j < Tile::kColumns; j += kVector<T>) {
+      store_columns<Tile>(product, place,
+                          place.n + Tile::first_n() + j / kVector<T> * Tile::kThreadsN * kVector<T>,
+                          j, sums);
+    }
+  }
+}
+
+// Launches a product; its `parts` and the step of `walk` come from the plan.
+template <int kShape = 0, typename P>
+void launch_product(const TilePlan& plan, P product) {
+  using T = typename P::A::Element;
+  if constexpr (kShape + 1 < TileShapes<T>::kCount) {
+    if (plan.shape != kShape) return launch_product<kShape + 1>(plan, product);
+  }
+  using TileT = Tile<T, kShape>;
+  product.parts = plan.parts;
+  product.walk.step = product.walk.index_of(FetchingThreads<TileT, P::kAlongK>::kRowsAtOnce);
+  const int64_t tiles = tiles_of(TileShapes<T>::kAll[kShape], product.size) * plan.parts.count;
+  launch("multiply_tiles", multiply_tiles<TileT, P>, grid_of_blocks(tiles, TileT::kThreads),
+         product, tiles);
+}
+
+}  // namespace convolt::cuda

@@ -1,0 +1,103 @@
+"""The stream that calls are enqueued on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from convolt._padding import is_int
+from convolt.cuda._load import index_of, module
+
+LEGACY_DEFAULT = 0
+# What __cuda_array_interface__ and DLPack call the legacy default stream.
+_LEGACY_BY_NAME = 1
+
+
+class _Thread(threading.local):
+    chosen = False
+
+
+_thread = _Thread()
+
+
+def stream_handle(stream: Any) -> int:
+    """Return the ``cudaStream_t`` of a stream as an int.
+
+    It is given as one, or as an object with `cuda_stream` (PyTorch), `ptr` (CuPy) or
+    ``__cuda_stream__`` (NVIDIA's protocol).
+    """
+    handle = stream
+    if hasattr(stream, "__cuda_stream__"):
+        protocol = stream.__cuda_stream__
+        handle = (protocol() if callable(protocol) else protocol)[1]
+    elif hasattr(stream, "cuda_stream"):
+        handle = stream.cuda_stream
+    elif hasattr(stream, "ptr"):
+        handle = stream.ptr
+    if not is_int(handle) or handle < 0:
+        raise TypeError(
+            "use_stream: stream must be a handle as an int, or an object with cuda_stream, ptr or "
+            f"__cuda_stream__, got {stream!r}"
+        )
+    return LEGACY_DEFAULT if handle == _LEGACY_BY_NAME else int(handle)
+
+
+@contextmanager
+def use_stream(stream: Any) -> Iterator[None]:
+    """Enqueue what this thread computes on another stream, within a ``with`` block.
+
+    Otherwise it goes on the stream of the library that an operand comes from, where that says
+    which it is, else on the legacy default stream. Operands from other streams are waited for on
+    the device, never by the host.
+
+    Parameters
+    ----------
+    stream
+        A ``cudaStream_t`` as an int, or an object with `cuda_stream` (PyTorch), `ptr` (CuPy) or
+        ``__cuda_stream__``.
+    """
+    handle, before = stream_handle(stream), _thread.chosen
+    _thread.chosen = True
+    try:
+        with _current(handle):
+            yield
+    finally:
+        _thread.chosen = before
+
+
+@contextmanager
+def callers_stream(stream: int | None) -> Iterator[None]:
+    """Enqueue on the stream of an operand, unless the user has chosen one or there is none."""
+    if stream is None or _thread.chosen:
+        yield
+        return
+    with _current(stream):
+        yield
+
+
+@contextmanager
+def current_device(device: str) -> Iterator[None]:
+    """Make a device, by its full name, the one where arrays from the host are put."""
+    cuda = module()
+    before = cuda.set_device(index_of(device))
+    try:
+        yield
+    finally:
+        cuda.set_device(before)
+
+
+@contextmanager
+def _current(stream: int) -> Iterator[None]:
+    cuda = module()
+    before = cuda.set_stream(stream)
+    try:
+        yield
+    finally:
+        cuda.set_stream(before)
+
+
+def synchronize() -> None:
+    """Wait until all that this thread's stream has been given is done."""
+    module().synchronize()

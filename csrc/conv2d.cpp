@@ -12,21 +12,6 @@
 namespace convolt {
 namespace {
 
-// A window that sees all of the image, and no padding, is a plain product: its taps are channels of
-// an image of one pixel, in the same order. That saves the gradients from looking at each tap
-// alone.
-Conv2dProblem without_window(const Conv2dProblem& p) {
-  const WindowParams& w = p.window;
-  const bool is_whole = p.kernel_h == p.in_h && p.kernel_w == p.in_w &&
-                        w.pad_top + w.pad_bottom + w.pad_left + w.pad_right == 0;
-  if (!is_whole) return p;
-  Conv2dProblem product = p;
-  product.in_channels *= p.taps();
-  product.in_h = product.in_w = product.kernel_h = product.kernel_w = 1;
-  product.window = WindowParams();
-  return product;
-}
-
 template <typename T>
 void forward(const Conv2dProblem& problem, Algorithm algorithm, const T* x, const T* weight,
              const PreparedWeight<T>* prepared, const T* bias, bool relu, T* y) {

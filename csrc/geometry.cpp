@@ -144,6 +144,18 @@ void require_pixels(const std::string& function, const Axis& axis, int64_t out, 
 
 }  // namespace
 
+Conv2dProblem without_window(const Conv2dProblem& p) {
+  const WindowParams& w = p.window;
+  const bool is_whole = p.kernel_h == p.in_h && p.kernel_w == p.in_w &&
+                        w.pad_top + w.pad_bottom + w.pad_left + w.pad_right == 0;
+  if (!is_whole) return p;
+  Conv2dProblem product = p;
+  product.in_channels *= p.taps();
+  product.in_h = product.in_w = product.kernel_h = product.kernel_w = 1;
+  product.window = WindowParams();
+  return product;
+}
+
 std::string to_string(const Shape4& shape) {
   std::string text = "(";
   for (const int64_t size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);

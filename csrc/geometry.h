@@ -42,6 +42,11 @@ struct Conv2dProblem {
   Shape4 output_shape() const { return {batch, out_channels, out_h, out_w}; }
 };
 
+// A window that sees all of the image, and no padding, is a plain product: its taps are channels of
+// an image of one pixel, in the same order, and no tap has to be looked at alone. All other
+// problems come back as they are.
+Conv2dProblem without_window(const Conv2dProblem& problem);
+
 // One window (kernel_h x kernel_w) slides over each of batch * channels planes.
 struct Pool2dProblem {
   int64_t batch, channels, in_h, in_w;

@@ -11,20 +11,20 @@ namespace {
 
 void check_blas(cublasStatus_t status, const char* what) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw std::bad_alloc();
   throw Error(std::string(what) + ": " + cublasGetStatusString(status));
 }
 
-// What cuBLAS may use beside the operands; NVIDIA recommends 32 MiB from compute capability 9.0 on,
-// 4 MiB before. It is handed over with each product, in the order of the stream: from its own pool
-// cuBLAS would not give the same bits with more than one stream at work.
-std::size_t recommended_workspace(int device) {
-  return std::size_t{device_properties(device).major >= 9 ? 32u : 4u} << 20;
+// For all of what cuBLAS does NVIDIA recommends 32 MiB from compute capability 9.0 on, and 4 MiB
+// before.
+int64_t recommended_workspace(int device) {
+  return int64_t{device_properties(device).major >= 9 ? 32 : 4} << 20;
 }
 
 // A handle belongs to the device that was current when it was made, and to one thread at a time.
 class Handle {
  public:
-  explicit Handle(int device) : workspace_bytes_(recommended_workspace(device)) {
+  explicit Handle(int device) : most_workspace_(recommended_workspace(device)) {
     check_blas(cublasCreate(&handle_), "cublasCreate");
   }
   ~Handle() { static_cast<void>(cublasDestroy(handle_) == CUBLAS_STATUS_SUCCESS); }
@@ -32,11 +32,18 @@ class Handle {
   Handle& operator=(const Handle&) = delete;
 
   cublasHandle_t get() const { return handle_; }
-  std::size_t workspace_bytes() const { return workspace_bytes_; }
+
+  // What a product may use beside its operands, handed over with each one in the order of the
+  // stream: from its own pool cuBLAS would not give the same bits with two streams at work. It
+  // serves splits of a long reduction, 64 of which are enough; 16 KiB is the least that it asks
+  // for.
+  int64_t workspace_bytes(int64_t result_bytes) const {
+    return std::min((int64_t{16} << 10) + 64 * result_bytes, most_workspace_);
+  }
 
  private:
   cublasHandle_t handle_ = nullptr;
-  std::size_t workspace_bytes_;
+  int64_t most_workspace_;
 };
 
 const Handle& handle_of_thread() {
@@ -90,9 +97,10 @@ void multiply(int64_t m, int64_t n, int64_t k, const Matrix<const T>& a, const M
                   c);
   }
   const Handle& handle = handle_of_thread();
-  const Scratch<unsigned char> workspace(static_cast<int64_t>(handle.workspace_bytes()));
+  const int64_t bytes = handle.workspace_bytes(m * n * batch * static_cast<int64_t>(sizeof(T)));
+  const Scratch<unsigned char> workspace(bytes);
   check_blas(cublasSetStream(handle.get(), current_stream()), "cublasSetStream");
-  check_blas(cublasSetWorkspace(handle.get(), workspace.data(), handle.workspace_bytes()),
+  check_blas(cublasSetWorkspace(handle.get(), workspace.data(), static_cast<std::size_t>(bytes)),
              "cublasSetWorkspace");
   const bool tf32 = std::is_same_v<T, float> && tf32_allowed();
   check_blas(

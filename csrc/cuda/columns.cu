@@ -53,7 +53,7 @@ bool is_pointwise(const Conv2dProblem& p) {
          w.pad_top + w.pad_bottom + w.pad_left + w.pad_right == 0;
 }
 
-// And has one pixel only, so that all of them are the rows of one matrix.
+// And is one row of a matrix with all of them.
 bool is_product(const Conv2dProblem& p) { return is_pointwise(p) && p.in_pixels() == 1; }
 
 // The pointwise convolution over images in the shape of the output.
@@ -136,8 +136,9 @@ Matrix<const T> side_by_side(const Conv2dProblem& p, const WindowPart& part, con
 void set_column_scratch(int64_t bytes) { column_scratch = bytes; }
 
 template <typename T>
-void columns_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias, bool relu,
-                     T* y) {
+void columns_forward(const Conv2dProblem& problem, const T* x, const T* weight, const T* bias,
+                     bool relu, T* y) {
+  const Conv2dProblem p = without_window(problem);
   const int64_t m = p.group_out_channels(), k = group_taps(p);
   const Matrices<const T> filters = weight_matrices(p, weight);
   if (is_product(p)) {
@@ -163,8 +164,9 @@ void columns_forward(const Conv2dProblem& p, const T* x, const T* weight, const 
 }
 
 template <typename T>
-void columns_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
-                           T* dx) {
+void columns_backward_data(const Conv2dProblem& problem, const T* dy, const T* weight,
+                           const T* bias, T* dx) {
+  const Conv2dProblem p = without_window(problem);
   const int64_t m = group_taps(p), k = p.group_out_channels();
   Matrices<const T> filters = weight_matrices(p, weight);
   filters.transposed = true;
@@ -186,11 +188,12 @@ void columns_backward_data(const Conv2dProblem& p, const T* dy, const T* weight,
       gather_columns(p, part, pitches_of(columns), columns.data, part.first_row > 0, dx);
     });
   }
-  if (bias != nullptr) add_bias(p.input_shape(), bias, false, dx);
+  if (bias != nullptr) add_bias(problem.input_shape(), bias, false, dx);
 }
 
 template <typename T>
-void columns_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
+void columns_backward_weights(const Conv2dProblem& problem, const T* dy, const T* x, T* dweight) {
+  const Conv2dProblem p = without_window(problem);
   const int64_t m = p.group_out_channels(), n = group_taps(p);
   const Matrix<T> gradient = {dweight, n, false, m * n};
   if (is_product(p) || p.batch == 0) {

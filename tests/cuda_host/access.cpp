@@ -25,28 +25,15 @@ struct Site {
   }
 };
 
-// The cells of the shared array that holds the address, or null.
-Cell* shared_cells(Access& access, std::size_t address, std::size_t bytes) {
-  for (SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
-    const std::size_t offset = address - array.begin;
-    if (offset < array.bytes && bytes <= array.bytes - offset) {
-      return &shadow.cells[address / kWordBytes - array.begin / kWordBytes];
-    }
-  }
-  return nullptr;
-}
-
 std::string describe_in_kernel(const Access& access, std::size_t address) {
   for (const SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
     // Behind its end are other variables of the host's, which no kernel knows.
-    const std::size_t offset = address - array.begin;
-    if (offset < array.bytes + kMostSharedBytes) {
-      const std::string name = "the shared array " + array.name;
-      return offset < array.bytes
-                 ? "byte " + std::to_string(offset) + " of " + name
-                 : std::to_string(offset - array.bytes) + " bytes behind the end of " + name;
+    const std::size_t offset = address - shadow.range.begin;
+    const std::size_t bytes = shadow.range.bytes;
+    if (offset < bytes + kMostSharedBytes) {
+      const std::string name = "the shared array " + shadow.array->name;
+      return offset < bytes ? "byte " + std::to_string(offset) + " of " + name
+                            : std::to_string(offset - bytes) + " bytes behind the end of " + name;
     }
   }
   const std::string text = describe(address);
@@ -59,8 +46,7 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
   // The first byte may be inside still.
   std::size_t bad = site.address;
   for (const SharedShadow& shadow : access.shared) {
-    const SharedArray& array = *shadow.array;
-    if (site.address - array.begin < array.bytes) bad = array.begin + array.bytes;
+    if (shadow.range.contains(site.address)) bad = shadow.range.begin + shadow.range.bytes;
   }
   kernel_fault(cudaErrorIllegalAddress, site.text() + describe_in_kernel(access, bad));
 }
@@ -80,17 +66,21 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
                                             (allocated ? ", which nobody has written" : ""));
 }
 
-[[noreturn]] void race(const Access& access, const std::string& other, const Site& site) {
-  kernel_fault(cudaErrorLaunchFailure, site.text() + "race with " + other + ": " +
-                                           describe_in_kernel(access, site.address));
+[[noreturn]] void race(const Access& access, const std::string& other, const char* what,
+                       const Site& site) {
+  kernel_fault(cudaErrorLaunchFailure, site.text() + "race with " + other + ", which has " + what +
+                                           " it: " + describe_in_kernel(access, site.address));
 }
 
-std::string writer(const Access& access, uint64_t stamp, const char* what) {
+// With the thread of a stamp.
+[[noreturn]] void race(const Access& access, uint64_t stamp, const char* what, const Site& site) {
   const auto later = std::upper_bound(
       access.blocks.begin(), access.blocks.end(), phase_of(stamp),
       [](uint64_t phase, const Access::Beginning& block) { return phase < block.phase; });
-  return "block " + std::to_string(std::prev(later)->block) + ", thread " +
-         std::to_string(thread_of(stamp)) + ", which has " + what + " it";
+  race(access,
+       "block " + std::to_string(std::prev(later)->block) + ", thread " +
+           std::to_string(thread_of(stamp)),
+       what, site);
 }
 
 // Whether the thread of the stamp is another one, and nothing orders it before this one.
@@ -104,15 +94,15 @@ bool races(const Access& access, uint64_t stamp) {
 void check_readers(const Access& access, const Cell& cell, unsigned mask, const Site& site) {
   if (phase_of(cell.read) < access.launch_begin) return;
   if ((cell.read_by_blocks() & mask) != 0) {
-    race(access, "another block, which has read it", site);
+    race(access, "another block", "read", site);
   }
   if ((cell.read_by_thread() & mask) != 0 && races(access, cell.read)) {
-    race(access, writer(access, cell.read, "read"), site);
+    race(access, cell.read, "read", site);
   }
   // Others than the thread of the stamp: certain only where that is this one.
   if ((cell.read_by_threads() & mask) != 0 && phase_of(cell.read) == phase_of(access.now) &&
       thread_of(cell.read) == thread_of(access.now)) {
-    race(access, "another thread, which has read it", site);
+    race(access, "another thread", "read", site);
   }
 }
 
@@ -149,7 +139,7 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
   if ((there & mask) != mask) missing(access, cell, mask, address, site);
   if (cell.write >= access.launch_begin && (cell.written() & mask) != 0 &&
       races(access, cell.write)) {
-    race(access, writer(access, cell.write, "written"), site);
+    race(access, cell.write, "written", site);
   }
   if constexpr (kWrites) {
     check_readers(access, cell, mask, site);
@@ -162,6 +152,8 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
 void check_host(const Site& site) {
   if (!all_device_memory.contains(site.address)) return;
   report("host code " + site.text() + describe(site.address));
+  // Where it is locked, the report shall not be lost in a crash.
+  static const OpenMemory open;
 }
 
 // Where no cell is: the thread's own memory, or a mistake.
@@ -173,20 +165,31 @@ void check_private(const Access& access, const Site& site) {
 
 // Null for what is neither device memory nor shared.
 inline Cell* find_cells(Access& access, std::size_t address, std::size_t bytes) {
-  if (access.memory.contains(address)) return cells_at(address);
-  if (access.stack.contains(address)) return nullptr;
-  return shared_cells(access, address, bytes);
+  const AddressRange& memory = access.memory;
+  if (memory.contains(address)) {
+    return access.memory_cells + (address - memory.begin) / kWordBytes;
+  }
+  for (SharedShadow& shadow : access.shared) {
+    const std::size_t offset = address - shadow.range.begin;
+    if (offset < shadow.range.bytes && bytes <= shadow.range.bytes - offset) {
+      return &shadow.cells[address / kWordBytes - shadow.range.begin / kWordBytes];
+    }
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 void begin_launch(Access& access, int device, const BoundKernel& kernel) {
   access.memory = device_range(device);
+  access.memory_cells = cells_at(access.memory.begin);
   access.arguments = {reinterpret_cast<std::size_t>(&kernel), kernel.bytes};
   access.shared.clear();
   for (const SharedArray& array : shared_arrays(kernel.function)) {
     // A word more, as the array may begin in the middle of one.
-    access.shared.push_back({&array, std::vector<Cell>(array.bytes / kWordBytes + 2)});
+    access.shared.push_back({&array,
+                             {reinterpret_cast<std::size_t>(array.data), array.bytes},
+                             std::vector<Cell>(array.bytes / kWordBytes + 2)});
   }
   access.blocks.clear();
   begin_phase(access);
@@ -199,7 +202,7 @@ void begin_block(Access& access, unsigned block) {
   access.blocks.push_back({access.block_begin, block});
   for (SharedShadow& shadow : access.shared) {
     // Not a number, for whoever reads it unseen.
-    std::memset(reinterpret_cast<void*>(shadow.array->begin), 0xFF, shadow.array->bytes);
+    std::memset(shadow.array->data, 0xFF, shadow.array->bytes);
     Cell fresh{};
     fresh.allocate(kWholeWord);
     std::fill(shadow.cells.begin(), shadow.cells.end(), fresh);

@@ -17,12 +17,14 @@ namespace convolt::cuda_host {
 
 struct SharedShadow {
   const SharedArray* array;
+  AddressRange range;
   std::vector<Cell> cells;  // the first holds the first byte
 };
 
 // What the kernel that runs may touch, and the time for its stamps.
 struct Access {
-  AddressRange memory;     // of its device
+  AddressRange memory;  // of its device
+  Cell* memory_cells;
   AddressRange stack;      // of the thread that runs
   AddressRange arguments;  // of the kernel
   std::vector<SharedShadow> shared;

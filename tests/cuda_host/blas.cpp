@@ -18,6 +18,8 @@
 struct cublasContext {
   cudaStream_t stream = nullptr;
   cublasMath_t math = CUBLAS_DEFAULT_MATH;
+  void* workspace = nullptr;
+  std::size_t workspace_bytes = 0;
 };
 
 namespace convolt::cuda_host {
@@ -103,12 +105,17 @@ std::string fault_of_product(const Product<T>& p) {
 }
 
 template <typename T>
-void multiply(const Product<T>& p) {
-  const std::string reason = fault_of_product(p);
+void multiply(const Product<T>& p, const cublasContext& handle) {
+  std::string reason = fault_of_product(p);
+  if (reason.empty() && handle.workspace_bytes > 0) {
+    const std::string fault = fault_of_writing(handle.workspace, handle.workspace_bytes);
+    if (!fault.empty()) reason = "uses its workspace at " + fault;
+  }
   if (!reason.empty()) {
     report_asynchronous(cudaErrorIllegalAddress, "a product of cuBLAS " + reason);
     return;
   }
+  const OpenMemory open;
   std::vector<T> sums(static_cast<std::size_t>(p.m));
   for (int64_t i = 0; i < p.batch; ++i) {
     const std::vector<T> a = packed(p.a, i, p.m, p.k, p.tf32);
@@ -140,7 +147,8 @@ cublasStatus enqueue_product(cublasHandle_t handle, const Product<T>& p) {
                      p.b.leading >= std::max(int64_t{1}, rows(p.b, p.k, p.n)) &&
                      p.c.leading >= std::max(int64_t{1}, p.m);
   if (!valid) return CUBLAS_STATUS_INVALID_VALUE;
-  const cudaError code = enqueue(handle->stream, [p](int /*device*/) { multiply(p); });
+  const cudaError code =
+      enqueue(handle->stream, [p, context = *handle](int /*device*/) { multiply(p, context); });
   return code == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
 }
 
@@ -179,6 +187,17 @@ cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream) {
   if (call.fails()) return call.result(CUBLAS_STATUS_EXECUTION_FAILED);
   if (!handles.contains(handle)) return call.result(CUBLAS_STATUS_NOT_INITIALIZED);
   handle->stream = stream;
+  handle->workspace = nullptr;
+  handle->workspace_bytes = 0;
+  return call.result(CUBLAS_STATUS_SUCCESS);
+}
+
+cublasStatus_t cublasSetWorkspace(cublasHandle_t handle, void* workspace, std::size_t bytes) {
+  const Call call("cublasSetWorkspace");
+  if (call.fails()) return call.result(CUBLAS_STATUS_EXECUTION_FAILED);
+  if (!handles.contains(handle)) return call.result(CUBLAS_STATUS_NOT_INITIALIZED);
+  handle->workspace = workspace;
+  handle->workspace_bytes = bytes;
   return call.result(CUBLAS_STATUS_SUCCESS);
 }
 

@@ -1,6 +1,15 @@
 # The stand-in of the CUDA runtime and of cuBLAS, for code that is compiled as C++ instead of by
 # nvcc: target_use_cuda_stand_in(TARGET) does so with the .cu sources of a target.
 
+# What is checked is what the compiler instruments: others than GCC do it after their vectorizer,
+# which leaves accesses that nobody sees.
+if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU" OR CMAKE_CXX_COMPILER_VERSION VERSION_LESS 11)
+  message(FATAL_ERROR "The stand-in of the CUDA runtime needs GCC 11 or later")
+endif()
+
+# The stand-in needs the symbols of the module that the kernels are in: nobody strips it.
+set(CMAKE_STRIP "")
+
 set(cuda_host_dir "${CMAKE_CURRENT_LIST_DIR}")
 add_library(cuda_host STATIC
   ${cuda_host_dir}/access.cpp
@@ -24,7 +33,7 @@ function(target_use_cuda_stand_in target)
   target_compile_definitions(${target} PUBLIC CONVOLT_CUDA_HOST)
   # The calls of -fsanitize are those of instrumentation.cpp: none of the compiler's libraries.
   target_compile_options(${target} PRIVATE
-    -g1 -ffp-contract=off -Wno-unknown-pragmas
+    $<$<CONFIG:Release>:-O2> -g1 -ffp-contract=off -Wno-unknown-pragmas
     -fsanitize=thread --param tsan-instrument-func-entry-exit=0
     -fsanitize=bounds,alignment,signed-integer-overflow,integer-divide-by-zero,shift)
   target_link_libraries(${target} PUBLIC cuda_host)
@@ -40,6 +49,5 @@ add_library(cuda_host_cases STATIC EXCLUDE_FROM_ALL
   ${selftest_dir}/shared_memory_cases.cu
   ${selftest_dir}/stream_cases.cu)
 target_use_cuda_stand_in(cuda_host_cases)
-target_compile_options(cuda_host_cases PRIVATE $<$<CONFIG:Release>:-O2>)
 add_executable(cuda_host_selftest EXCLUDE_FROM_ALL ${selftest_dir}/selftest.cpp)
 target_link_libraries(cuda_host_selftest PRIVATE cuda_host_cases)

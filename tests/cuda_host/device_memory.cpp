@@ -2,9 +2,10 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <map>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <vector>
@@ -35,19 +36,26 @@ struct Allocation {
   bool ended = false;
 };
 
-std::size_t reserve_addresses(std::size_t bytes) {
-  void* const memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+bool locks() {
+  static const bool wanted = setting("CONVOLT_CUDA_HOST_LOCK", 0) != 0;
+  return wanted;
+}
+int openings = 0;
+
+char* reserve_addresses(std::size_t bytes, int protection) {
+  void* const memory =
+      mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   madvise(memory, bytes, MADV_DONTDUMP);
-  return reinterpret_cast<std::size_t>(memory);
+  return static_cast<char*>(memory);
 }
 
-void return_pages(std::size_t begin, std::size_t bytes) {
+void return_pages(void* begin, std::size_t bytes) {
   constexpr std::size_t kPage = std::size_t{64} << 10;  // as large as any platform's
-  const std::size_t first = (begin + kPage - 1) / kPage * kPage;
-  const std::size_t last = (begin + bytes) / kPage * kPage;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+  void* first = begin;
+  std::size_t left = bytes;
+  if (std::align(kPage, kPage, first, left) == nullptr) return;
+  madvise(first, left / kPage * kPage, MADV_DONTNEED);
 }
 
 // The allocations of one device, freed ones included until their addresses are used again.
@@ -60,8 +68,9 @@ struct Heap {
 };
 
 struct Memory {
-  AddressRange range;
-  std::size_t shadow;
+  char* data = nullptr;
+  AddressRange range;  // of the data
+  Cell* shadow = nullptr;
   std::vector<Heap> heaps;
   std::map<std::size_t, Allocation> allocations;  // by address
   int64_t live = 0;
@@ -70,9 +79,12 @@ struct Memory {
     const auto devices = static_cast<std::size_t>(count_devices());
     range = {0, devices * kDeviceSpan};
     if (devices == 0) return;
-    range.begin = reserve_addresses(range.bytes);
+    constexpr int kOpen = PROT_READ | PROT_WRITE;
+    data = reserve_addresses(range.bytes, locks() ? PROT_NONE : kOpen);
+    range.begin = reinterpret_cast<std::size_t>(data);
     all_device_memory = range;
-    shadow = reserve_addresses(range.bytes / kWordBytes * sizeof(Cell));
+    shadow =
+        reinterpret_cast<Cell*>(reserve_addresses(range.bytes / kWordBytes * sizeof(Cell), kOpen));
     for (std::size_t i = 0; i < devices; ++i) {
       heaps.push_back({});
       heaps.back().top = range.begin + i * kDeviceSpan + kGap;
@@ -83,6 +95,10 @@ struct Memory {
 Memory& memory() {
   static Memory instance;
   return instance;
+}
+
+void protect(int protection) {
+  if (mprotect(memory().data, memory().range.bytes, protection) != 0) std::abort();
 }
 
 // Few different ones, so that addresses are used again: eight from each power of two to the next.
@@ -136,12 +152,20 @@ std::string fault(const void* address, std::size_t bytes, bool reading) {
 
 }  // namespace
 
+// The pages of all of it are gone through: tens of microseconds for each MiB in use.
+OpenMemory::OpenMemory() {
+  if (locks() && openings++ == 0) protect(PROT_READ | PROT_WRITE);
+}
+OpenMemory::~OpenMemory() {
+  if (locks() && --openings == 0) protect(PROT_NONE);
+}
+
 AddressRange device_range(int device) {
   return {memory().range.begin + static_cast<std::size_t>(device) * kDeviceSpan, kDeviceSpan};
 }
 
 Cell* cells_at(std::size_t address) {
-  return reinterpret_cast<Cell*>(memory().shadow) + (address - memory().range.begin) / kWordBytes;
+  return memory().shadow + (address - memory().range.begin) / kWordBytes;
 }
 
 void* reserve(int device, std::size_t bytes) {
@@ -162,7 +186,7 @@ void* reserve(int device, std::size_t bytes) {
   heap.used_bytes += bytes;
   ++memory().live;
   memory().allocations[address] = {bytes, room, device};
-  return reinterpret_cast<void*>(address);
+  return memory().data + (address - memory().range.begin);
 }
 
 void begin_life(void* address) {
@@ -194,9 +218,8 @@ bool end_life(void* address) {
   Cell* const cells = cells_at(begin);
   for_each_word(0, allocation.bytes, [=](std::size_t i, unsigned) { cells[i].allocate(0); });
   if (allocation.bytes >= kLargeBytes) {
-    return_pages(begin, allocation.bytes);
-    return_pages(reinterpret_cast<std::size_t>(cells),
-                 allocation.bytes / kWordBytes * sizeof(Cell));
+    return_pages(address, allocation.bytes);
+    return_pages(cells, allocation.bytes / kWordBytes * sizeof(Cell));
   }
   const bool begun = allocation.begun;
   Heap& heap = memory().heaps[static_cast<std::size_t>(allocation.device)];

@@ -14,6 +14,16 @@ AddressRange device_range(int device);
 // Of all devices; empty until the first allocation.
 extern AddressRange all_device_memory;
 
+// Opens device memory to this process while it lives. With CONVOLT_CUDA_HOST_LOCK it is closed at
+// all other times, so that host code that nobody has instrumented cannot touch it unseen.
+class OpenMemory {
+ public:
+  OpenMemory();
+  ~OpenMemory();
+  OpenMemory(const OpenMemory&) = delete;
+  OpenMemory& operator=(const OpenMemory&) = delete;
+};
+
 // The cell of the word at a device's address.
 Cell* cells_at(std::size_t address);
 

@@ -15,11 +15,6 @@ namespace {
 
 thread_local int device_of_thread = 0;
 
-std::size_t setting(const char* name, std::size_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::stoull(text);
-}
-
 std::size_t& memory_limit() {
   static std::size_t bytes = setting("CONVOLT_CUDA_HOST_MEMORY", std::size_t{2} << 30);
   return bytes;
@@ -32,6 +27,11 @@ cudaError check_device(int device) {
 }
 
 }  // namespace
+
+std::size_t setting(const char* name, std::size_t otherwise) {
+  const char* const text = std::getenv(name);
+  return text == nullptr ? otherwise : std::stoull(text);
+}
 
 int count_devices() {
   static const std::size_t count = setting("CONVOLT_CUDA_HOST_DEVICES", 2);

@@ -5,6 +5,9 @@
 
 namespace convolt::cuda_host {
 
+// A number from the environment.
+std::size_t setting(const char* name, std::size_t otherwise);
+
 int count_devices();
 // Of the calling thread.
 int current_device();

@@ -52,7 +52,7 @@ void* new_context(char* /*low*/, char* top, void (*entry)()) {
   void** const stack = reinterpret_cast<void**>(top) - 8;
   for (int i = 0; i < 8; ++i) stack[i] = nullptr;
   stack[6] = reinterpret_cast<void*>(entry);
-  return stack;
+  return static_cast<void*>(stack);
 }
 
 #else
@@ -77,7 +77,10 @@ void* new_context(char* low, char* top, void (*entry)()) {
 
 #endif
 
-std::size_t page_bytes() { return static_cast<std::size_t>(sysconf(_SC_PAGESIZE)); }
+std::size_t page_bytes() {
+  static const auto bytes = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
 
 }  // namespace
 

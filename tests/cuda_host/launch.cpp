@@ -52,52 +52,68 @@ std::vector<unsigned> order_of(unsigned count) {
   return order;
 }
 
-// The threads of one block, each on a fiber from its first step to its end. Fibers of threads that
-// have ended serve the next ones: without barriers one is enough.
+// The threads of one block. A fiber runs thread after thread, until one stops at a barrier: the
+// fiber is that thread's from then on, and another one goes on with the next. Without barriers one
+// fiber is enough.
 class Block {
  public:
   explicit Block(unsigned threads) : order_(order_of(threads)), fibers_(threads) {}
 
   void run_all() {
-    for (int64_t barriers = 0;; ++barriers) {
-      if (barriers > 0) begin_phase(access);
-      const unsigned waiting = run_to_barrier(barriers == 0);
-      if (run.abandoned || waiting == 0) break;
-      if (waiting < order_.size()) {
-        complain(waiting);
-        break;
-      }
+    begun_ = 0;
+    current_ = this;
+    while (begun_ < order_.size() && !run.abandoned) {
+      Fiber* const fiber = take();
+      fiber->prepare([] { current_->begin_threads(); });
+      resume(fiber);
     }
-    for (Fiber*& fiber : fibers_) give_back(fiber);
+    while (!run.abandoned) {
+      const auto waiting = static_cast<std::size_t>(
+          std::count_if(fibers_.begin(), fibers_.end(), [](Fiber* f) { return f != nullptr; }));
+      if (waiting == 0) return;
+      if (waiting < order_.size()) complain(waiting);
+      begin_phase(access);
+      leave_barrier();
+    }
+    for (Fiber*& fiber : fibers_) {
+      if (fiber != nullptr) spare().push_back(std::exchange(fiber, nullptr));
+    }
   }
 
  private:
-  // How many threads have come to the barrier.
-  unsigned run_to_barrier(bool first) {
-    unsigned waiting = 0;
-    for (const unsigned thread : order_) {
-      Fiber*& fiber = fibers_[thread];
-      if (first) {
-        fiber = take();
-        fiber->prepare([] { run.kernel->run(); });
-      }
-      thread_index.x = thread;
-      run.fiber = fiber;
-      set_thread(access, thread, fiber->stack());
-      current_access = &access;
-      fiber->resume();
-      current_access = nullptr;
-      if (run.abandoned) return 0;
-      if (fiber->ended()) {
-        give_back(fiber);
-      } else {
-        ++waiting;
-      }
+  // On a fiber.
+  void begin_threads() {
+    while (begun_ < order_.size()) {
+      const unsigned thread = order_[begun_++];
+      fibers_[thread] = run.fiber;
+      enter(thread, run.fiber);
+      run.kernel->run();
+      fibers_[thread] = nullptr;
     }
-    return waiting;
   }
 
-  void complain(unsigned waiting) {
+  void leave_barrier() {
+    for (const unsigned thread : order_) {
+      if (run.abandoned) return;
+      enter(thread, fibers_[thread]);
+      resume(fibers_[thread]);
+    }
+  }
+
+  static void enter(unsigned thread, const Fiber* fiber) {
+    thread_index.x = thread;
+    set_thread(access, thread, fiber->stack());
+  }
+
+  static void resume(Fiber* fiber) {
+    run.fiber = fiber;
+    current_access = &access;
+    fiber->resume();
+    current_access = nullptr;
+    if (fiber->ended()) spare().push_back(fiber);
+  }
+
+  void complain(std::size_t waiting) {
     run.abandoned = true;
     const auto ended = [this](unsigned thread) { return fibers_[thread] == nullptr; };
     thread_index.x = *std::find_if(order_.begin(), order_.end(), ended);
@@ -113,9 +129,6 @@ class Block {
     spare().pop_back();
     return fiber;
   }
-  static void give_back(Fiber*& fiber) {
-    if (fiber != nullptr) spare().push_back(std::exchange(fiber, nullptr));
-  }
   // At most kMostThreads of them exist, for good.
   static std::vector<Fiber*>& spare() {
     static std::vector<Fiber*> fibers;
@@ -123,8 +136,12 @@ class Block {
   }
 
   std::vector<unsigned> order_;
-  std::vector<Fiber*> fibers_;  // null: ended
+  std::vector<Fiber*> fibers_;  // of the threads that wait; null before them and after the end
+  std::size_t begun_ = 0;
+  static Block* current_;
 };
+
+Block* Block::current_ = nullptr;
 
 }  // namespace
 
@@ -146,6 +163,7 @@ void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel
   block_extent.x = threads;
   grid_extent.x = blocks;
   begin_launch(access, device, kernel);
+  const OpenMemory open;
   Block block(threads);
   for (const unsigned index : order_of(blocks)) {
     block_index.x = index;
@@ -156,7 +174,8 @@ void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel
   run = {};
 }
 
-cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const BoundKernel> kernel) {
+cudaError_t launch(const cudaLaunchConfig_t& config,
+                   const std::shared_ptr<const BoundKernel>& kernel) {
   const Call call("cudaLaunchKernelEx");
   if (call.fails()) return call.result(cudaErrorUnknown);
   const auto flat = [](const dim3& extent) { return extent.y == 1 && extent.z == 1; };

@@ -50,6 +50,7 @@ void copy_checked(const std::string& reading, const std::string& writing, const 
   if (!reason.empty()) {
     fault_in_stream("cudaMemcpyAsync", (reading.empty() ? "writes " : "reads ") + reason);
   } else {
+    const OpenMemory open;
     copy();
   }
 }
@@ -147,6 +148,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t
   return call.result_of_work(enqueue(stream, [=](int /*device*/) {
     const std::string reason = fault_of_writing(to, bytes);
     if (!reason.empty()) return fault_in_stream("cudaMemsetAsync", "writes " + reason);
+    const OpenMemory open;
     std::memset(to, value, bytes);
     mark_valued(to, bytes);
   }));

@@ -102,8 +102,12 @@ Function describe(std::size_t address) {
     Function function{demangled(kernel.name), {}};
     const std::string prefix = "_ZZ" + kernel.name.substr(2) + "E";
     for (const Symbol& symbol : symbols) {
-      if (symbol.file == kernel.file && symbol.name.compare(0, prefix.size(), prefix) == 0) {
-        function.arrays.push_back({demangled(symbol.name), symbol.begin, symbol.bytes});
+      // Two files may each have a kernel of the same name that is local to it.
+      if (kernel.file != 0 && symbol.file != kernel.file) continue;
+      if (symbol.name.compare(0, prefix.size(), prefix) == 0) {
+        // NOLINTNEXTLINE(performance-no-int-to-ptr): the symbol table has numbers.
+        void* const data = reinterpret_cast<void*>(symbol.begin);
+        function.arrays.push_back({demangled(symbol.name), data, symbol.bytes});
       }
     }
     return function;

@@ -12,7 +12,7 @@ namespace convolt::cuda_host {
 
 struct SharedArray {
   std::string name;
-  std::size_t begin;  // address
+  void* data;
   std::size_t bytes;
 };
 

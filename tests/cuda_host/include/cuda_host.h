@@ -10,6 +10,9 @@
 //   CONVOLT_CUDA_HOST_MEMORY   bytes of each device (2 GiB)
 //   CONVOLT_CUDA_HOST_ORDER    of blocks and of threads between barriers: forward (the default),
 //                              reverse, or the seed of a shuffle
+//   CONVOLT_CUDA_HOST_LOCK     1: device memory can be touched by kernels and copies only, and
+//   other
+//                              code that does so crashes; launches take longer
 #pragma once
 
 #include <cstddef>

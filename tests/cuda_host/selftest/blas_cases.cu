@@ -25,6 +25,7 @@ struct Product {
   float beta = 0;
   cublasMath_t math = CUBLAS_DEFAULT_MATH;
   float element_of_a = 1;
+  std::size_t workspace = 64;
 };
 
 std::vector<float> multiply(const Product& product, cublasStatus expected) {
@@ -33,6 +34,10 @@ std::vector<float> multiply(const Product& product, cublasStatus expected) {
   const Array<float> a(std::vector<float>(product.count_of_a, product.element_of_a));
   const Array<float> b(std::vector<float>{1, 2, 3, 4, 5, 6, 1, 2, 3, 4, 5, 6});
   const Array<float> c(8);
+  const Array<float> workspace(16);
+  require(cublasSetWorkspace(handle.get(), workspace.data(), product.workspace) ==
+              CUBLAS_STATUS_SUCCESS,
+          "the workspace");
   const float alpha = 1;
   const int64_t leading_of_b = product.transpose == CUBLAS_OP_N ? 3 : 2;
   const cublasStatus status = cublasSgemmStridedBatched_64(
@@ -68,6 +73,11 @@ void adds_to_unwritten() {
   product.beta = 1;
   multiply(product, CUBLAS_STATUS_EXECUTION_FAILED);
 }
+void workspace_too_small() {
+  Product product;
+  product.workspace = 65;
+  multiply(product, CUBLAS_STATUS_EXECUTION_FAILED);
+}
 
 // 1 + 2^-12 has no room in TF32.
 void rounded_factors() {
@@ -87,6 +97,7 @@ std::vector<Case> blas_cases() {
       {"a leading dimension too small", leading_dimension_too_small, nullptr},
       {"a product that reads behind the end", reads_behind, "reads a at 0 bytes behind the end"},
       {"a product added to what nobody wrote", adds_to_unwritten, "reads c at byte 0"},
+      {"a workspace that is smaller than said", workspace_too_small, "uses its workspace at"},
       {"TF32", rounded_factors, nullptr},
   };
 }

@@ -1,9 +1,24 @@
 #include "cases.h"
 
 namespace convolt::cuda_host::selftest {
-namespace {
 
 constexpr unsigned kThreads = 64;
+
+// Visible outside of this file, where the array in it is not.
+__global__ void reverse(const float* x, float* y) {
+  __shared__ float part[kThreads];
+  part[threadIdx.x] = x[threadIdx.x];
+  __syncthreads();
+  y[threadIdx.x] = part[kThreads - 1 - threadIdx.x];
+}
+
+namespace {
+
+void reverse_once() {
+  const Array<float> x(std::vector<float>(kThreads, 1.0F));
+  const Array<float> y(kThreads);
+  succeed(launch(reverse, 1, kThreads, x.data(), y.data()));
+}
 
 // Sums of a block by halves. Without its last barrier the array is written again while slower
 // threads still read it; without the others, a half is read before it is written.
@@ -117,6 +132,7 @@ std::vector<Case> shared_memory_cases() {
   return {
       {"sums with all barriers", sum_blocks<float, Barriers::kAll>, nullptr},
       {"sums with all barriers, double", sum_blocks<double, Barriers::kAll>, nullptr},
+      {"a kernel for other files", reverse_once, nullptr},
       {"no barrier after loading", sum_blocks<float, Barriers::kNoneAfterLoading>, "part"},
       {"no barrier in the tree", sum_blocks<float, Barriers::kNoneInTree>, "race"},
       {"no barrier at the end", sum_blocks<double, Barriers::kNoneAtEnd>, "race"},

@@ -2,9 +2,34 @@
 # CONVOLT_CUDA_HOST the unchanged sources are compiled as C++ and run on the host, against the
 # stand-in of the CUDA runtime in tests/cuda_host, which checks what they do.
 
+if(CONVOLT_CUDA AND CONVOLT_CUDA_HOST)
+  message(FATAL_ERROR "CONVOLT_CUDA and CONVOLT_CUDA_HOST are two builds of one module: choose one.")
+endif()
+
+# --- the kernels --------------------------------------------------------------------------------
+
 set(cuda_sources
-  csrc/cuda/device.cu)
-list(TRANSFORM cuda_sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/")
+  batch_norm.cu
+  bias.cu
+  blas.cu
+  columns.cu
+  conv2d.cu
+  copy_strided.cu
+  device.cu
+  direct.cu
+  elementwise.cu
+  global_pool2d.cu
+  im2col.cu
+  implicit_gemm.cu
+  implicit_gemm_weights.cu
+  kernel_choice.cu
+  local_response_norm.cu
+  optimizers.cu
+  pool2d.cu
+  pool2d_backward.cu
+  reduce.cu
+  timing.cu)
+list(TRANSFORM cuda_sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda/")
 add_library(convolt_cuda STATIC ${cuda_sources})
 target_include_directories(convolt_cuda PUBLIC csrc)
 # The rule of kernels/extremum_rule.h, in the namespace of this back end.
@@ -30,7 +55,9 @@ else()
     CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}"
     CUDA_STANDARD 17
     CUDA_STANDARD_REQUIRED ON
-    CUDA_RUNTIME_LIBRARY Static)
+    CUDA_RUNTIME_LIBRARY Static
+    CUDA_VISIBILITY_PRESET hidden)
+  # The resources of every kernel are printed, by a build with -v; -Xptxas=-Werror: no spills.
   target_compile_options(convolt_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CUDA>:-Xptxas=-v,--warn-on-spills -Xcompiler=-Wall,-Wextra>)
   if(CONVOLT_WERROR)
@@ -40,3 +67,35 @@ else()
   include(csrc/cuda/find_cublas.cmake)
   target_link_libraries(convolt_cuda PUBLIC convolt::cublas)
 endif()
+
+# --- the Python module --------------------------------------------------------------------------
+
+set(cuda_bindings
+  call.cpp
+  device_array.cpp
+  device_arrays.cpp
+  devices.cpp
+  dlpack.cpp
+  elementwise.cpp
+  interchange.cpp
+  join.cpp
+  local_response_norm.cpp
+  module.cpp)
+if(CONVOLT_CUDA_HOST)
+  list(APPEND cuda_bindings host.cpp)
+endif()
+list(TRANSFORM cuda_bindings PREPEND csrc/bindings/cuda/)
+# The problems come from the engine's files; of the rest of it nothing is needed.
+pybind11_add_module(_cuda MODULE
+  ${shared_bindings}
+  ${cuda_bindings}
+  csrc/geometry.cpp)
+target_link_libraries(_cuda PRIVATE convolt_cuda)
+target_compile_definitions(_cuda PRIVATE CONVOLT_CUDA_BINDINGS)
+target_compile_options(_cuda PRIVATE $<$<CONFIG:Release>:-O2>)
+if(CONVOLT_CUDA)
+  # Beside convolt in site-packages, where NVIDIA's wheels put it, or where it was for the build.
+  set_target_properties(_cuda PROPERTIES
+    INSTALL_RPATH "$ORIGIN/../nvidia/cu13/lib;$ORIGIN/../nvidia/cublas/lib;${cublas_library_dir}")
+endif()
+install(TARGETS _cuda LIBRARY DESTINATION convolt)

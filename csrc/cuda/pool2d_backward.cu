@@ -166,14 +166,14 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
   }
 }
 
-// Bytes of shares at a time: they stay in L2 until they are gathered, and fill the device.
-constexpr int64_t kShareBytes = int64_t{4} << 20;
+// Shares at a time: they stay in L2 until they are gathered, and are enough for all of a device.
+constexpr int64_t kMostShares = int64_t{1} << 20;
 
 // A window is divided once, where its pixels would divide it up to kernel_h * kernel_w times.
 template <typename T>
 void gather_shares(const Pool2dProblem& p, const T* dy, T* dx) {
-  const int64_t plane_bytes = p.out_pixels() * static_cast<int64_t>(sizeof(T));
-  const int64_t at_once = std::clamp<int64_t>(kShareBytes / plane_bytes, 1, p.planes());
+  const int64_t most = std::min(kMostShares, most_blocks() * kThreads);
+  const int64_t at_once = std::min(p.planes(), std::max<int64_t>(1, most / p.out_pixels()));
   const Scratch<T> shares(at_once * p.out_pixels());
   const Scratch<TapRange> windows = windows_over_pixels(p);
   Pool2dProblem part = p;
@@ -241,7 +241,8 @@ Strays strays_among(const Pool2dProblem& p, const int64_t* indices) {
   return std::accumulate(strays.begin(), strays.end(), Strays{kNowhere, kNowhere}, FirstStrays());
 }
 
-// For indices that may be anywhere in their planes: a thread for each, in the order of the windows.
+// For indices that may be anywhere in their planes: a thread for each plane, in the order of the
+// windows. dx is zeros.
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     add_at_indices(Pool2dProblem p, const T* __restrict__ dy, const int64_t* __restrict__ indices,
@@ -249,7 +250,6 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
   const int64_t out_pixels = p.out_pixels(), in_pixels = p.in_pixels();
   for (int64_t plane = first_element(); plane < p.planes(); plane += all_threads()) {
     T* const sums = dx + plane * in_pixels;
-    for (int64_t i = 0; i < in_pixels; ++i) sums[i] = T{0};
     for (int64_t i = plane * out_pixels; i < (plane + 1) * out_pixels; ++i) {
       sums[indices[i]] += dy[i];
     }
@@ -273,6 +273,7 @@ void extremum_pool2d_backward(const std::string& function, const Pool2dProblem& 
     const Scratch<TapRange> windows = windows_over_pixels(problem);
     return launch_gather(problem, windows.data(), IndexGradient<T>{dy, indices}, dx);
   }
+  fill_with_zeros(dx, static_cast<std::size_t>(problem.planes() * problem.in_pixels()) * sizeof(T));
   launch("add_at_indices", &add_at_indices<T>, grid_of_threads(problem.planes()), problem, dy,
          indices, dx);
 }

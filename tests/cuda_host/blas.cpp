@@ -1,10 +1,15 @@
 // cuBLAS: products in plain loops, in the order of the handle's stream.
 #include "blas.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "blas.h"
+#include "device_memory.h"
 #include "include/cublas_v2.h"
 #include "objects.h"
 #include "report.h"
@@ -28,7 +33,7 @@ struct Operand {
   int64_t leading;
   int64_t stride;
 
-  T& at(int64_t i, int64_t row, int64_t column) const {
+  T at(int64_t i, int64_t row, int64_t column) const {
     const bool swapped = transpose != CUBLAS_OP_N;
     return data[i * stride + (swapped ? column + row * leading : row + column * leading)];
   }
@@ -54,20 +59,72 @@ float rounded(float value, bool tf32) {
 }
 double rounded(double value, bool /*tf32*/) { return value; }
 
+// Column-major op(x), contiguous and rounded as the product takes it.
+template <typename T>
+std::vector<T> packed(const Operand<const T>& x, int64_t i, int64_t rows, int64_t columns,
+                      bool tf32) {
+  std::vector<T> result;
+  result.reserve(static_cast<std::size_t>(rows * columns));
+  for (int64_t column = 0; column < columns; ++column) {
+    for (int64_t row = 0; row < rows; ++row) {
+      result.push_back(rounded(x.at(i, row, column), tf32));
+    }
+  }
+  return result;
+}
+
+// The reason why a matrix cannot be read or written, as its columns lie in memory.
+template <typename T, typename Fault>
+std::string fault_of(const Operand<T>& x, int64_t batch, int64_t rows, int64_t columns,
+                     const Fault& fault) {
+  if (x.transpose != CUBLAS_OP_N) std::swap(rows, columns);
+  for (int64_t i = 0; i < batch; ++i) {
+    for (int64_t column = 0; column < columns; ++column) {
+      const std::string reason = fault(x.data + i * x.stride + column * x.leading,
+                                       static_cast<std::size_t>(rows) * sizeof(T));
+      if (!reason.empty()) return reason;
+    }
+  }
+  return {};
+}
+
+template <typename T>
+std::string fault_of_product(const Product<T>& p) {
+  std::string reason;
+  const auto check = [&reason](const char* what, const std::string& found) {
+    if (reason.empty() && !found.empty()) reason = what + found;
+  };
+  check("reads a at ", fault_of(p.a, p.batch, p.m, p.k, fault_of_reading));
+  check("reads b at ", fault_of(p.b, p.batch, p.k, p.n, fault_of_reading));
+  check("writes c at ", fault_of(p.c, p.batch, p.m, p.n, fault_of_writing));
+  // With beta = 0 it may hold anything.
+  if (p.beta != 0) check("reads c at ", fault_of(p.c, p.batch, p.m, p.n, fault_of_reading));
+  return reason;
+}
+
 template <typename T>
 void multiply(const Product<T>& p) {
+  const std::string reason = fault_of_product(p);
+  if (!reason.empty()) {
+    report_asynchronous(cudaErrorIllegalAddress, "a product of cuBLAS " + reason);
+    return;
+  }
+  std::vector<T> sums(static_cast<std::size_t>(p.m));
   for (int64_t i = 0; i < p.batch; ++i) {
+    const std::vector<T> a = packed(p.a, i, p.m, p.k, p.tf32);
+    const std::vector<T> b = packed(p.b, i, p.k, p.n, p.tf32);
     for (int64_t column = 0; column < p.n; ++column) {
-      for (int64_t row = 0; row < p.m; ++row) {
-        T sum = 0;
-        for (int64_t depth = 0; depth < p.k; ++depth) {
-          sum = std::fma(rounded(p.a.at(i, row, depth), p.tf32),
-                         rounded(p.b.at(i, depth, column), p.tf32), sum);
-        }
-        T& result = p.c.at(i, row, column);
-        // Not read with beta = 0: it may hold NaN.
-        result = p.beta == 0 ? p.alpha * sum : p.alpha * sum + p.beta * result;
+      std::fill(sums.begin(), sums.end(), T{0});
+      for (int64_t depth = 0; depth < p.k; ++depth) {
+        const T factor = b[static_cast<std::size_t>(column * p.k + depth)];
+        const T* const from = a.data() + depth * p.m;
+        for (std::size_t row = 0; row < sums.size(); ++row) sums[row] += from[row] * factor;
       }
+      T* const to = p.c.data + i * p.c.stride + column * p.c.leading;
+      for (std::size_t row = 0; row < sums.size(); ++row) {
+        to[row] = p.beta == 0 ? p.alpha * sums[row] : p.alpha * sums[row] + p.beta * to[row];
+      }
+      mark_valued(to, sums.size() * sizeof(T));
     }
   }
 }
@@ -167,16 +224,16 @@ cublasStatus_t cublasSgemmStridedBatched_64(cublasHandle_t handle, cublasOperati
   const Call call("cublasSgemmStridedBatched");
   if (call.fails()) return call.result(CUBLAS_STATUS_EXECUTION_FAILED);
   const bool tf32 = handles.contains(handle) && handle->math == CUBLAS_TF32_TENSOR_OP_MATH;
-  return call.result(enqueue_product<float>(handle, {m,
-                                                     n,
-                                                     k,
-                                                     batch,
-                                                     *alpha,
-                                                     *beta,
-                                                     {a, transpose_a, lda, stride_a},
-                                                     {b, transpose_b, ldb, stride_b},
-                                                     {c, CUBLAS_OP_N, ldc, stride_c},
-                                                     tf32}));
+  return call.result_of_work(enqueue_product<float>(handle, {m,
+                                                             n,
+                                                             k,
+                                                             batch,
+                                                             *alpha,
+                                                             *beta,
+                                                             {a, transpose_a, lda, stride_a},
+                                                             {b, transpose_b, ldb, stride_b},
+                                                             {c, CUBLAS_OP_N, ldc, stride_c},
+                                                             tf32}));
 }
 
 cublasStatus_t cublasDgemmStridedBatched_64(cublasHandle_t handle, cublasOperation_t transpose_a,
@@ -188,14 +245,14 @@ cublasStatus_t cublasDgemmStridedBatched_64(cublasHandle_t handle, cublasOperati
                                             int64_t batch) {
   const Call call("cublasDgemmStridedBatched");
   if (call.fails()) return call.result(CUBLAS_STATUS_EXECUTION_FAILED);
-  return call.result(enqueue_product<double>(handle, {m,
-                                                      n,
-                                                      k,
-                                                      batch,
-                                                      *alpha,
-                                                      *beta,
-                                                      {a, transpose_a, lda, stride_a},
-                                                      {b, transpose_b, ldb, stride_b},
-                                                      {c, CUBLAS_OP_N, ldc, stride_c},
-                                                      false}));
+  return call.result_of_work(enqueue_product<double>(handle, {m,
+                                                              n,
+                                                              k,
+                                                              batch,
+                                                              *alpha,
+                                                              *beta,
+                                                              {a, transpose_a, lda, stride_a},
+                                                              {b, transpose_b, ldb, stride_b},
+                                                              {c, CUBLAS_OP_N, ldc, stride_c},
+                                                              false}));
 }

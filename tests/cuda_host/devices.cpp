@@ -123,7 +123,7 @@ cudaError_t cudaDeviceSynchronize() {
   if (call.fails()) return call.result(cudaErrorUnknown);
   const cudaError code = check_device(current_device());
   if (code == cudaSuccess) drain_device(current_device());
-  return call.result(code);
+  return call.result_of_work(code);
 }
 
 cudaError_t cudaDriverGetVersion(int* version) {

@@ -3,6 +3,8 @@
 
 #include <cstddef>
 
+#include "shadow.h"
+
 namespace convolt::cuda_host {
 
 // A piece of code on a stack of its own, which can stop in the middle. One OS thread at a time.
@@ -24,10 +26,7 @@ class Fiber {
   // Called on the fiber: back to resume().
   void suspend();
 
-  // Whether the address is on the stack of this fiber.
-  bool contains(std::size_t address) const {
-    return address - reinterpret_cast<std::size_t>(stack_) < kStackBytes;
-  }
+  AddressRange stack() const { return {reinterpret_cast<std::size_t>(stack_), kStackBytes}; }
 
  private:
   static constexpr std::size_t kStackBytes = std::size_t{128} << 10;

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "access.h"
 #include "fiber.h"
 #include "include/cuda_host.h"
 #include "report.h"
@@ -23,8 +24,7 @@ Index grid_extent __asm__("convolt_cuda_host_grid_extent");
 
 namespace {
 
-constexpr unsigned kMostThreads = 1024;
-constexpr std::size_t kMostSharedBytes = std::size_t{48} << 10;
+constexpr int kMostThreads = 1024;
 
 int64_t launches = 0;
 
@@ -35,6 +35,7 @@ struct Run {
   bool abandoned = false;
 };
 Run run;
+Access access{};  // phases go on from launch to launch
 
 // The order in which blocks run, and the threads of a block between two barriers. What depends on
 // it is a race, even one that the checks cannot see.
@@ -59,6 +60,7 @@ class Block {
 
   void run_all() {
     for (int64_t barriers = 0;; ++barriers) {
+      if (barriers > 0) begin_phase(access);
       const unsigned waiting = run_to_barrier(barriers == 0);
       if (run.abandoned || waiting == 0) break;
       if (waiting < order_.size()) {
@@ -81,7 +83,10 @@ class Block {
       }
       thread_index.x = thread;
       run.fiber = fiber;
+      set_thread(access, thread, fiber->stack());
+      current_access = &access;
       fiber->resume();
+      current_access = nullptr;
       if (run.abandoned) return 0;
       if (fiber->ended()) {
         give_back(fiber);
@@ -93,6 +98,7 @@ class Block {
   }
 
   void complain(unsigned waiting) {
+    run.abandoned = true;
     const auto ended = [this](unsigned thread) { return fibers_[thread] == nullptr; };
     thread_index.x = *std::find_if(order_.begin(), order_.end(), ended);
     note_kernel_fault(cudaErrorLaunchFailure,
@@ -122,8 +128,6 @@ class Block {
 
 }  // namespace
 
-bool in_kernel() { return run.kernel != nullptr; }
-
 void note_kernel_fault(cudaError code, const std::string& text) {
   report_asynchronous(code, function_name(run.kernel->function) + ": block " +
                                 std::to_string(block_index.x) + ", thread " +
@@ -137,13 +141,15 @@ void kernel_fault(cudaError code, const std::string& text) {
   std::abort();  // nobody resumes an abandoned thread
 }
 
-void run_kernel(int /*device*/, unsigned blocks, unsigned threads, const BoundKernel& kernel) {
+void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel& kernel) {
   run = {&kernel, nullptr, false};
   block_extent.x = threads;
   grid_extent.x = blocks;
+  begin_launch(access, device, kernel);
   Block block(threads);
   for (const unsigned index : order_of(blocks)) {
     block_index.x = index;
+    begin_block(access, index);
     block.run_all();
     if (run.abandoned) break;
   }
@@ -158,7 +164,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const Bound
   const unsigned threads = config.blockDim.x;
   // Shared memory is declared with its size: there is nothing that a launch could add.
   if (!flat(config.gridDim) || !flat(config.blockDim) || blocks == 0 || blocks > 2147483647U ||
-      threads == 0 || threads > kMostThreads || config.dynamicSmemBytes != 0) {
+      threads == 0 || threads > unsigned{kMostThreads} || config.dynamicSmemBytes != 0) {
     return call.result(cudaErrorInvalidConfiguration);
   }
   if (shared_bytes(kernel->function) > kMostSharedBytes) {
@@ -168,9 +174,16 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::shared_ptr<const Bound
     return call.result(cudaErrorInvalidResourceHandle);
   }
   ++launches;
-  return call.result(enqueue(config.stream, [blocks, threads, kernel](int device) {
+  return call.result_of_work(enqueue(config.stream, [blocks, threads, kernel](int device) {
     run_kernel(device, blocks, threads, *kernel);
   }));
+}
+
+cudaError_t function_attributes(cudaFuncAttributes* attributes, const void* function) {
+  const Call call("cudaFuncGetAttributes");
+  if (call.fails()) return call.result(cudaErrorUnknown);
+  *attributes = {shared_bytes(function), 0, kMostThreads, 0};
+  return call.result(cudaSuccess);
 }
 
 int64_t launch_count() {

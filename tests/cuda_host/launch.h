@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <string>
 
 #include "include/cuda_runtime.h"
 
 namespace convolt::cuda_host {
 
-// Whether a kernel runs now.
-bool in_kernel();
+// Of the arrays that a kernel declares, on every GPU.
+constexpr std::size_t kMostSharedBytes = std::size_t{48} << 10;
 
 // Reports "KERNEL: block B, thread T: text" and abandons the kernel that runs.
 [[noreturn]] void kernel_fault(cudaError code, const std::string& text);

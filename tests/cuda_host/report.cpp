@@ -59,14 +59,18 @@ Call::Call(const char* name) : lock_(library_mutex()), name_(name), fails_(false
 }
 
 cudaError_t Call::result(cudaError code) const {
-  if (pending != cudaSuccess) code = std::exchange(pending, cudaSuccess);
   if (code != cudaSuccess) last_error = code;
   return {code, name_};
 }
+cublasStatus_t Call::result(cublasStatus code) const { return {code, name_}; }
 
-cublasStatus_t Call::result(cublasStatus code) const {
-  if (std::exchange(pending, cudaSuccess) != cudaSuccess) code = CUBLAS_STATUS_EXECUTION_FAILED;
-  return {code, name_};
+cudaError_t Call::result_of_work(cudaError code) const {
+  const cudaError earlier = std::exchange(pending, cudaSuccess);
+  return result(earlier == cudaSuccess ? code : earlier);
+}
+cublasStatus_t Call::result_of_work(cublasStatus code) const {
+  const cudaError earlier = std::exchange(pending, cudaSuccess);
+  return result(earlier == cudaSuccess ? code : CUBLAS_STATUS_EXECUTION_FAILED);
 }
 
 std::vector<std::string> take_reports() {

@@ -21,9 +21,12 @@ class Call {
   explicit Call(const char* name);
   // Whether a test wants this call to fail.
   bool fails() const { return fails_; }
-  // The result of the call: the error of an earlier asynchronous operation comes first.
   cudaError_t result(cudaError code) const;
   cublasStatus_t result(cublasStatus code) const;
+  // Of a call that gives a stream work or waits for it: the error of an asynchronous operation
+  // comes first, and is over when it has been returned.
+  cudaError_t result_of_work(cudaError code) const;
+  cublasStatus_t result_of_work(cublasStatus code) const;
 
  private:
   std::lock_guard<std::recursive_mutex> lock_;

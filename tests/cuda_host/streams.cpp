@@ -125,7 +125,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const Call call("cudaStreamSynchronize");
   if (call.fails()) return call.result(cudaErrorUnknown);
-  return call.result(drain(stream));
+  return call.result_of_work(drain(stream));
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags) {
@@ -179,7 +179,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   if (call.fails()) return call.result(cudaErrorUnknown);
   if (!events.contains(event)) return call.result(cudaErrorInvalidResourceHandle);
   if (event->queue != nullptr) event->queue->run_until(event->position);
-  return call.result(cudaSuccess);
+  return call.result_of_work(cudaSuccess);
 }
 
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {

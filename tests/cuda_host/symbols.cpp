@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <sstream>
 #include <stdexcept>
 
 namespace convolt::cuda_host {
@@ -40,7 +42,8 @@ Module module_of(std::size_t address) {
           const std::size_t begin = info->dlpi_addr + segment.p_vaddr;
           if (segment.p_type != PT_LOAD || wanted.address - begin >= segment.p_memsz) continue;
           const bool program = info->dlpi_name[0] == '\0';
-          wanted.found = {program ? "/proc/self/exe" : info->dlpi_name, info->dlpi_addr};
+          const char* const path = program ? "/proc/self/exe" : info->dlpi_name;
+          wanted.found = {std::filesystem::canonical(path), info->dlpi_addr};
           return 1;
         }
         return 0;
@@ -118,6 +121,15 @@ const Function& known(const void* function) {
 }  // namespace
 
 const std::string& function_name(const void* function) { return known(function).name; }
+
+std::string code_location(const void* code) {
+  const auto address = reinterpret_cast<std::size_t>(code);
+  const Module module = module_of(address);
+  std::ostringstream text;
+  text << module.path.substr(module.path.rfind('/') + 1) << "+0x" << std::hex
+       << address - module.base;
+  return text.str();
+}
 
 const std::vector<SharedArray>& shared_arrays(const void* function) {
   return known(function).arrays;

@@ -19,6 +19,9 @@ struct SharedArray {
 // "convolt::cuda::fill<float>(float*, long, float)"
 const std::string& function_name(const void* function);
 
+// "libname.so+0x1234", for addr2line.
+std::string code_location(const void* code);
+
 const std::vector<SharedArray>& shared_arrays(const void* function);
 std::size_t shared_bytes(const void* function);
 

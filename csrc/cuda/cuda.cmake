@@ -83,7 +83,6 @@ set(cuda_bindings
   module.cpp)
 if(CONVOLT_CUDA_HOST)
   list(APPEND cuda_bindings host.cpp)
-  set(CMAKE_STRIP "")  # faults are reported with the names of kernels
 endif()
 list(TRANSFORM cuda_bindings PREPEND csrc/bindings/cuda/)
 # Of the engine's files these two are all that is needed.

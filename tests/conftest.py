@@ -40,6 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
+@pytest.fixture
+def numpy_on_the_cpu() -> Iterator[None]:
+    """Compute NumPy arrays on the CPU, for comparison with arrays on a device."""
+    convolt.set_device("cpu")
+    yield
+    convolt.set_device(None)
+
+
 @pytest.fixture(params=["cuda"] if ON_DEVICE else convolt.build_info()["isas_supported"])
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Run the test on every instruction set that is compiled in and that this CPU has."""

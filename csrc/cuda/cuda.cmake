@@ -85,10 +85,11 @@ if(CONVOLT_CUDA_HOST)
   list(APPEND cuda_bindings host.cpp)
 endif()
 list(TRANSFORM cuda_bindings PREPEND csrc/bindings/cuda/)
-# The problems come from the engine's files; of the rest of it nothing is needed.
+# Of the engine's files these two are all that is needed.
 pybind11_add_module(_cuda MODULE
   ${shared_bindings}
   ${cuda_bindings}
+  csrc/algorithm.cpp
   csrc/geometry.cpp)
 target_link_libraries(_cuda PRIVATE convolt_cuda)
 target_compile_definitions(_cuda PRIVATE CONVOLT_CUDA_BINDINGS)

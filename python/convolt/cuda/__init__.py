@@ -27,7 +27,7 @@ from typing import Any
 from convolt._checks import check_flag
 from convolt.cuda._array import Array, asarray, asnumpy, empty, zeros, zeros_like
 from convolt.cuda._load import index_of, module, resolve, unavailable_reason
-from convolt.cuda._streams import current_device, synchronize, use_stream
+from convolt.cuda._streams import synchronize, use_stream
 
 
 def is_available() -> bool:
@@ -54,13 +54,14 @@ def device_properties(device: str = "cuda") -> dict[str, Any]:
 
 def memory_info(device: str = "cuda") -> dict[str, int]:
     """Return the bytes of the memory of a device: "free" and "total"."""
-    with current_device(resolve(device, "memory_info")):
-        return dict(module().memory_use())
+    number = index_of(resolve(device, "memory_info"))
+    free, total = module().memory_use(number)
+    return {"free": free, "total": total}
 
 
-def release_memory() -> None:
-    """Give memory of the device that is allocated and not in use back to the system."""
-    module().release_memory()
+def release_memory(device: str = "cuda") -> None:
+    """Give memory of a device that is allocated and not in use back to the system."""
+    module().release_memory(index_of(resolve(device, "release_memory")))
 
 
 def allow_tf32(allowed: bool) -> None:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from convolt._arrays import is_on_device
 from convolt.cuda import _ufuncs
 from convolt.cuda._foreign import Kind, take
-from convolt.cuda._load import module, resolve
-from convolt.cuda._streams import current_device
+from convolt.cuda._load import index_of, module, resolve
 
 if TYPE_CHECKING:
     from convolt.cuda._engine import DeviceEngine
@@ -298,8 +297,7 @@ def asarray(x: Any, dtype: Any = None, *, device: str | None = None) -> Array:
     host = np.asarray(x, dtype)
     host = host.astype(host.dtype.newbyteorder("="), copy=False)
     _check_dtype(host.dtype, function)
-    with current_device(name or "cuda:0"):
-        return Array(module().from_host(host))
+    return Array(module().from_host(host, index_of(name or "cuda:0")))
 
 
 def asnumpy(x: Any) -> NDArray[Any]:
@@ -311,8 +309,8 @@ def empty(shape: int | Sequence[int], dtype: Any = np.float32, *, device: str = 
     """Return an array whose elements are not set."""
     extents = (shape,) if isinstance(shape, int) else tuple(shape)
     _check_dtype(np.dtype(dtype), "empty")
-    with current_device(resolve(device, "empty")):
-        return Array(module().empty(extents, np.dtype(dtype)))
+    number = index_of(resolve(device, "empty"))
+    return Array(module().empty(extents, np.dtype(dtype), number))
 
 
 def zeros(shape: int | Sequence[int], dtype: Any = np.float32, *, device: str = "cuda") -> Array:

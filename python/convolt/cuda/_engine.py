@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from convolt._openmp import _core
 from convolt.cuda._array import Array, as_own
 from convolt.cuda._foreign import Kind
-from convolt.cuda._load import module
-from convolt.cuda._streams import callers_stream, current_device
+from convolt.cuda._load import index_of, module
+from convolt.cuda._streams import callers_stream
 
 # The functions whose last argument is `out`, and the public function that an error names; that of
 # the others is their first argument.
@@ -47,8 +47,7 @@ class DeviceEngine:
 
     def prepare_conv2d(self, *arguments: Any) -> _Prepared:
         """Return a convolution whose weight stays on the device."""
-        prepared = module().prepare_conv2d(*map(_unwrapped, arguments))
-        return _Prepared(prepared, None)
+        return _Prepared(module().prepare_conv2d(*map(_unwrapped, arguments)), None)
 
     def run(self, function: Callable[..., Any], arguments: Sequence[Any], *, with_out: bool) -> Any:
         """Call `function` on the caller's stream, with the arrays inside `arguments`."""
@@ -71,6 +70,7 @@ class HostEngine:
 
     def __init__(self, device: str) -> None:
         self.device = device
+        self._number = index_of(device)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name in _LEFT_TO_THE_CPU:
@@ -87,25 +87,26 @@ class HostEngine:
 
     def prepare_conv2d(self, *arguments: Any) -> _Prepared:
         """Return a convolution whose weight stays on the device."""
-        with current_device(self.device):
-            prepared = module().prepare_conv2d(*map(_uploaded, arguments))
-        return _Prepared(prepared, self)
+        return _Prepared(module().prepare_conv2d(*map(self._uploaded, arguments)), self)
 
     def run(
         self, function: Callable[..., Any], arguments: Sequence[Any], *, out_of: str | None
     ) -> Any:
         """Call `function` with copies of the arrays; `out_of` names the one that has an `out`."""
         out = None if out_of is None else arguments[-1]
-        with current_device(self.device):
-            inputs = [_uploaded(value) for value in (arguments if out is None else arguments[:-1])]
-            if out is None:
-                return _each(function(*inputs), lambda data: data.to_host())
-            dtype = next(value.dtype for value in arguments if isinstance(value, np.ndarray))
-            _check_host_output(out, dtype, f"{out_of}")
-            result = function(*inputs, module().empty(out.shape, dtype))
+        if out is None:
+            return _each(function(*map(self._uploaded, arguments)), lambda data: data.to_host())
+        dtype = next(value.dtype for value in arguments if isinstance(value, np.ndarray))
+        _check_host_output(out, dtype, f"{out_of}")
+        target = module().empty(out.shape, dtype, self._number)
+        result = function(*map(self._uploaded, arguments[:-1]), target)
         written, *others = result if isinstance(result, tuple) else (result,)
         written.to_host(out)
         return (out, *(data.to_host() for data in others)) if others else out
+
+    def _uploaded(self, value: Any) -> Any:
+        is_array = isinstance(value, np.ndarray)
+        return module().from_host(value, self._number) if is_array else value
 
 
 class _Prepared:
@@ -138,10 +139,6 @@ class _Prepared:
 
 def _unwrapped(value: Any) -> Any:
     return value._data if isinstance(value, Array) else value
-
-
-def _uploaded(value: Any) -> Any:
-    return module().from_host(value) if isinstance(value, np.ndarray) else value
 
 
 def _each(result: Any, convert: Callable[[Any], Any]) -> Any:

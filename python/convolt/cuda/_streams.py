@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from convolt._padding import is_int
-from convolt.cuda._load import index_of, module
+from convolt.cuda._load import index_of, module, resolve
 
 LEGACY_DEFAULT = 0
 # What __cuda_array_interface__ and DLPack call the legacy default stream.
@@ -78,17 +78,6 @@ def callers_stream(stream: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def current_device(device: str) -> Iterator[None]:
-    """Make a device, by its full name, the one where arrays from the host are put."""
-    cuda = module()
-    before = cuda.set_device(index_of(device))
-    try:
-        yield
-    finally:
-        cuda.set_device(before)
-
-
-@contextmanager
 def _current(stream: int) -> Iterator[None]:
     cuda = module()
     before = cuda.set_stream(stream)
@@ -98,6 +87,6 @@ def _current(stream: int) -> Iterator[None]:
         cuda.set_stream(before)
 
 
-def synchronize() -> None:
-    """Wait until all that this thread's stream has been given is done."""
-    module().synchronize()
+def synchronize(device: str = "cuda") -> None:
+    """Wait until a device has done all that it was given on this thread's stream."""
+    module().synchronize(index_of(resolve(device, "synchronize")))

@@ -1,0 +1,459 @@
+"""Arrays on a device in the public functions: of which kind, whose memory, in which order.
+
+What the operators compute is tested by the whole suite, with CONVOLT_DEVICE set.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import convolt
+import foreign_arrays
+from convolt import _functional_winners as winners
+from convolt.cuda import Array, asarray, use_stream
+from cuda_device import needs_device, needs_stand_in
+from foreign_arrays import BareArray, CapsuleArray, InterfaceArray, on_host
+from strategies import exact_integers
+
+pytestmark = [needs_device, pytest.mark.usefixtures("numpy_on_the_cpu")]
+
+RNG = np.random.default_rng(11)
+X, WEIGHT, BIAS, DY, TRANSPOSED = (
+    exact_integers(RNG, shape, np.float32)
+    for shape in [(2, 3, 6, 5), (4, 3, 3, 3), (4,), (2, 4, 4, 3), (3, 4, 3, 3)]
+)
+VALUES = exact_integers(RNG, (3,), np.float32)
+POOLED = exact_integers(RNG, (2, 3, 3, 2), np.float32)
+Y = np.maximum(DY, 0)
+FOLDED = np.ones((2, 4, 4), np.float32)
+
+KINDS: dict[str, Callable[[Array], Any]] = {
+    "own": lambda array: array,
+    "interface": InterfaceArray,
+    "capsule": CapsuleArray,
+}
+
+# Each takes a function that puts its arrays somewhere, and returns one result or several.
+OPERATORS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
+    "conv2d": lambda put: convolt.conv2d(put(X), put(WEIGHT), put(BIAS), activation="relu"),
+    "conv2d_backward": lambda put: convolt.conv2d_backward(put(DY), put(X), put(WEIGHT)),
+    "conv2d_backward of relu": lambda put: convolt.conv2d_backward(
+        put(DY), put(X), put(WEIGHT), activation="relu", y=put(Y), needs=["dx", "dbias"]
+    ),
+    "conv_transpose2d": lambda put: convolt.conv_transpose2d(put(X), put(TRANSPOSED), put(BIAS)),
+    "conv_transpose2d_backward": lambda put: convolt.conv_transpose2d_backward(
+        put(np.ones((2, 4, 8, 7), np.float32)), put(X), put(TRANSPOSED)
+    ),
+    "prepared": lambda put: convolt.PreparedConv2d(put(WEIGHT), put(BIAS))(put(X)),
+    "im2col": lambda put: convolt.im2col(put(X), 2),
+    "unfold": lambda put: convolt.unfold(put(X), 2),
+    "col2im": lambda put: convolt.col2im(put(np.ones((4, 4), np.float32)), (1, 1, 3, 3), 2),
+    "fold": lambda put: convolt.fold(put(np.ones((1, 2, 4), np.float32)), (2, 3), (1, 2)),
+    "max_pool2d": lambda put: convolt.max_pool2d(put(X), 2),
+    "max_pool2d with indices": lambda put: convolt.max_pool2d(put(X), 2, return_indices=True),
+    "min_pool2d": lambda put: convolt.min_pool2d(put(X), 2, 1, return_indices=True),
+    "max_pool2d_backward": lambda put: convolt.max_pool2d_backward(
+        put(POOLED), put(np.full((2, 3, 3, 2), 7)), X.shape, 2
+    ),
+    "winners": lambda put: winners.max_pool2d_winners_backward(
+        put(POOLED), winners.max_pool2d_winners(put(X), 2)[1], X.shape, 2
+    ),
+    "avg_pool2d": lambda put: convolt.avg_pool2d(put(X), 2),
+    "avg_pool2d_backward": lambda put: convolt.avg_pool2d_backward(put(POOLED), X.shape, 2),
+    "global_avg_pool2d": lambda put: convolt.global_avg_pool2d(put(X[:, :, :4, :4].copy())),
+    "global_avg_pool2d_backward": lambda put: convolt.global_avg_pool2d_backward(
+        put(np.ones((2, 3, 1, 1), np.float32)), (2, 3, 4, 4)
+    ),
+    "global_max_pool2d": lambda put: convolt.global_max_pool2d(put(X), return_indices=True),
+    "global_max_pool2d_backward": lambda put: convolt.global_max_pool2d_backward(
+        put(np.ones((2, 3, 1, 1), np.float32)), put(np.full((2, 3, 1, 1), 5)), X.shape
+    ),
+    "batch_norm2d": lambda put: convolt.batch_norm2d(put(X), put(VALUES), put(VALUES)),
+    "batch_norm2d_backward": lambda put: convolt.batch_norm2d_backward(
+        put(X), put(X), None, put(VALUES), put(VALUES**2), training=False
+    ),
+    "local_response_norm": lambda put: convolt.local_response_norm(put(X), 3, 1.0),
+    "local_response_norm_backward": lambda put: convolt.local_response_norm_backward(
+        put(X), put(X), 3, 1.0
+    ),
+}
+
+# Those whose results are rounded.
+ROUNDED = {"batch_norm2d", "batch_norm2d_backward", "local_response_norm"}
+ROUNDED |= {"local_response_norm_backward"}
+
+with_out = pytest.mark.parametrize(
+    "call",
+    [
+        lambda put, out: convolt.conv2d(put(X), put(WEIGHT), out=out(DY.shape)),
+        lambda put, out: convolt.conv_transpose2d(put(X), put(TRANSPOSED), out=out((2, 4, 8, 7))),
+        lambda put, out: convolt.PreparedConv2d(put(WEIGHT))(put(X), out=out(DY.shape)),
+        lambda put, out: convolt.max_pool2d(put(X), 2, out=out(POOLED.shape)),
+        lambda put, out: convolt.max_pool2d(put(X), 2, return_indices=True, out=out(POOLED.shape)),
+        lambda put, out: convolt.avg_pool2d(put(X), 2, out=out(POOLED.shape)),
+        lambda put, out: convolt.global_avg_pool2d(put(X), out=out((2, 3, 1, 1))),
+        lambda put, out: convolt.global_max_pool2d(put(X), out=out((2, 3, 1, 1))),
+        lambda put, out: convolt.im2col(put(X), 2, out=out((40, 12))),
+        lambda put, out: convolt.fold(put(FOLDED), 3, 2, out=out((2, 1, 3, 3))),
+    ],
+)
+
+
+@pytest.fixture(autouse=True)
+def libraries(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    return foreign_arrays.install(monkeypatch)
+
+
+def put_as(kind: str) -> Callable[[Any], Any]:
+    return lambda x: KINDS[kind](asarray(x))
+
+
+def arrays_of(result: Any) -> list[Any]:
+    return [
+        part for part in (result if isinstance(result, tuple) else (result,)) if part is not None
+    ]
+
+
+# --- kinds ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_the_kind_that_comes_in_comes_out(name: str, kind: str) -> None:
+    expected = arrays_of(OPERATORS[name](lambda x: x))
+    results = arrays_of(OPERATORS[name](put_as(kind)))
+    assert len(results) == len(expected)
+    for result, array in zip(results, expected, strict=True):
+        assert type(result) is type(put_as(kind)(X))
+        got = on_host(result)
+        assert got.dtype == array.dtype
+        if name in ROUNDED:
+            np.testing.assert_allclose(got, array, rtol=1e-5, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(got, array)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@with_out
+def test_the_result_goes_where_it_is_to_go(call: Callable[..., Any], kind: str) -> None:
+    expected, *others = arrays_of(call(lambda x: x, lambda shape: np.empty(shape, np.float32)))
+    made: list[Any] = []
+
+    def out(shape: tuple[int, ...]) -> Any:
+        made.append(put_as(kind)(np.full(shape, 99, np.float32)))
+        return made[0]
+
+    result, *rest = arrays_of(call(put_as(kind), out))
+    assert result is made[0]
+    np.testing.assert_array_equal(on_host(result), expected)
+    for array, other in zip(rest, others, strict=True):
+        np.testing.assert_array_equal(on_host(array), other)
+
+
+def test_a_library_that_takes_nothing() -> None:
+    y = convolt.max_pool2d(BareArray(asarray(X)), 2)
+    assert type(y) is Array
+    np.testing.assert_array_equal(y.numpy(), convolt.max_pool2d(X, 2))
+
+
+def test_a_class_that_is_derived_from_another_library_s() -> None:
+    class Mine(InterfaceArray):
+        pass
+
+    assert type(convolt.max_pool2d(Mine(asarray(X)), 2)) is InterfaceArray
+
+
+def test_two_kinds_in_one_call_give_that_of_x() -> None:
+    y = convolt.conv2d(InterfaceArray(asarray(X)), CapsuleArray(asarray(WEIGHT)), asarray(BIAS))
+    assert type(y) is InterfaceArray
+    np.testing.assert_array_equal(on_host(y), convolt.conv2d(X, WEIGHT, BIAS))
+
+
+# --- whose memory ---------------------------------------------------------------------------------
+
+
+def pointer(array: Array) -> int:
+    return array.__cuda_array_interface__["data"][0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_copied(kind: str) -> None:
+    memory = asarray(X)
+    own = asarray(KINDS[kind](memory))
+    assert type(own) is Array
+    assert pointer(own) == pointer(memory)
+    own[...] = 3
+    assert (memory.numpy() == 3).all()
+
+
+@pytest.mark.parametrize("kind", ["interface", "capsule"])
+def test_memory_lives_as_long_as_it_is_used(kind: str) -> None:
+    memory = asarray(X)
+    foreign, alive = KINDS[kind](memory), weakref.ref(memory)
+    own = asarray(foreign)
+    part = own[1:2].reshape(-1)
+    owner = weakref.ref(foreign)
+    del memory, foreign, own
+    gc.collect()
+    assert kind == "capsule" or owner() is not None
+    np.testing.assert_array_equal(part.numpy(), X[1].ravel())
+    del part
+    gc.collect()
+    assert owner() is None
+    assert alive() is None
+
+
+def test_other_strides_are_copied() -> None:
+    rows, columns = X.strides[2:]
+    memory = asarray(X.reshape(6, 6, 5))
+    foreign = InterfaceArray(memory, (X.strides[1], columns, rows))
+    foreign.shape = (6, 5, 6)
+    own = asarray(foreign)
+    assert pointer(own) != pointer(memory)
+    np.testing.assert_array_equal(own.numpy(), X.reshape(6, 6, 5).transpose(0, 2, 1))
+
+
+def test_what_is_read_only_stays_so() -> None:
+    foreign = InterfaceArray(asarray(np.zeros(POOLED.shape, np.float32)))
+    foreign.read_only = True
+    assert not asarray(foreign).flags.writeable
+    with pytest.raises(ValueError, match="out must be writeable"):
+        convolt.max_pool2d(asarray(X), 2, out=foreign)
+
+
+def test_no_elements() -> None:
+    for kind in KINDS:
+        empty = KINDS[kind](asarray(np.zeros((0, 3, 6, 5), np.float32)))
+        assert on_host(convolt.max_pool2d(empty, 2)).shape == (0, 3, 3, 2)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+MIXTURES: dict[str, tuple[Callable[..., Any], list[str]]] = {
+    "conv2d": (
+        lambda x, weight, bias: convolt.conv2d(x(X), weight(WEIGHT), bias(BIAS)),
+        ["x", "weight", "bias"],
+    ),
+    "conv2d_backward": (
+        lambda x, dy, weight, y: convolt.conv2d_backward(
+            dy(DY), x(X), weight(WEIGHT), activation="relu", y=y(Y)
+        ),
+        ["x", "dy", "weight", "y"],
+    ),
+    "max_pool2d_backward": (
+        lambda dy, indices: convolt.max_pool2d_backward(
+            dy(POOLED), indices(np.zeros(POOLED.shape, np.int64)), X.shape, 2
+        ),
+        ["dy", "indices"],
+    ),
+    "max_pool2d": (
+        lambda x, out: convolt.max_pool2d(x(X), 2, out=out(np.zeros_like(POOLED))),
+        ["x", "out"],
+    ),
+    "batch_norm2d": (
+        lambda x, weight: convolt.batch_norm2d(x(X), weight(VALUES)),
+        ["x", "weight"],
+    ),
+    "PreparedConv2d": (
+        lambda weight, x: convolt.PreparedConv2d(weight(WEIGHT))(x(X)),
+        ["weight", "x"],
+    ),
+}
+MIXED = [(name, i) for name, (_, arguments) in MIXTURES.items() for i in range(1, len(arguments))]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("name", "which"), MIXED)
+def test_a_mixture_of_host_and_device(name: str, which: int, kind: str) -> None:
+    call, arguments = MIXTURES[name]
+    here, there = (lambda x: x), put_as(kind)
+    for one, others in ((here, there), (there, here)):
+        places = [others] * len(arguments)
+        places[which] = one
+        with pytest.raises(TypeError) as caught:
+            call(*places)
+        where = "on the CUDA device" if one is here else "a NumPy array"
+        assert str(caught.value).startswith(f"{name}: {arguments[which]} must be {where} as the")
+        assert "convolt.cuda.asarray" in str(caught.value)
+
+
+def test_dtypes() -> None:
+    x = asarray(X)
+    with pytest.raises(TypeError, match=r"^conv2d: weight must be float32 as the other operand is"):
+        convolt.conv2d(x, asarray(WEIGHT.astype(np.float64)))
+    with pytest.raises(TypeError, match=r"^max_pool2d: x must be float32 or float64, got int64$"):
+        convolt.max_pool2d(asarray(X.astype(np.int64)), 2)
+    with pytest.raises(TypeError, match=r"indices must be int64 on a CUDA device, got uint8$"):
+        convolt.max_pool2d_backward(
+            asarray(POOLED), asarray(np.zeros(POOLED.shape, np.uint8)), X.shape, 2
+        )
+    with pytest.raises(TypeError, match="indices must be integers, got float32"):
+        convolt.max_pool2d_backward(asarray(POOLED), asarray(POOLED), X.shape, 2)
+
+
+def test_shapes_are_refused_in_the_same_words() -> None:
+    for name, x, weight in (("x", X[0], WEIGHT), ("weight", X, WEIGHT[0]), ("both", X, DY)):
+        messages = []
+        for put in (lambda array: array, asarray):
+            with pytest.raises(ValueError, match=r"^conv2d: ") as caught:
+                convolt.conv2d(put(x), put(weight))
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1], name
+
+
+def test_out_that_shares_memory_with_an_input() -> None:
+    x = asarray(X)
+    with pytest.raises(ValueError, match=r"^global_avg_pool2d: out must not share memory with x$"):
+        convolt.global_avg_pool2d(x, out=InterfaceArray(x.reshape(-1)[0:6].reshape(2, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("algorithm", ["winograd", "winograd_2x2", "winograd_4x4"])
+def test_winograd_is_for_the_cpu(algorithm: str) -> None:
+    x, weight, dy = asarray(X), asarray(WEIGHT), asarray(DY)
+    for function, call in {
+        "conv2d": lambda: convolt.conv2d(x, weight, algorithm=algorithm),
+        "conv2d_backward": lambda: convolt.conv2d_backward(dy, x, weight, algorithm=algorithm),
+        "PreparedConv2d": lambda: convolt.PreparedConv2d(weight, algorithm=algorithm)(x),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{function}: algorithm must be 'auto' or 'gemm' on"):
+            call()
+    convolt.set_algorithm(algorithm)
+    try:
+        y = convolt.conv2d(x, weight)
+    finally:
+        convolt.set_algorithm(None)
+    np.testing.assert_array_equal(y.numpy(), convolt.conv2d(X, WEIGHT, algorithm="gemm"))
+
+
+# --- order ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def streams() -> Iterator[list[int]]:
+    """Streams of the stand-in, which run nothing until somebody waits for them."""
+    host = convolt.cuda._load.module().host
+    made = [host.create_stream() for _ in range(2)]
+    yield made
+    convolt.cuda.synchronize()
+    for stream in made:
+        host.destroy_stream(stream)
+
+
+def late(x: Any, stream: int) -> Array:
+    """An array that gets its elements on a stream, at its own time."""
+    array = asarray(np.full_like(x, -77))
+    with use_stream(stream):
+        array += asarray(x + 77)
+    return array
+
+
+@needs_stand_in
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operands_from_other_streams_are_waited_for(name: str, streams: list[int]) -> None:
+    first, second = streams
+    expected = arrays_of(OPERATORS[name](lambda x: x))
+
+    def put(x: Any) -> Array:
+        return late(x, second) if x.dtype == np.float32 else asarray(x)
+
+    with use_stream(first):
+        results = arrays_of(OPERATORS[name](put))
+    for result, array in zip(results, expected, strict=True):
+        np.testing.assert_allclose(result.numpy(), array, rtol=1e-5, atol=1e-5)
+
+
+@needs_stand_in
+def test_a_library_s_stream_is_computed_on(
+    streams: list[int], libraries: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = streams
+    cuda = convolt.cuda._load.module()
+    used: list[int] = []
+    compute = cuda.avg_pool2d_forward
+
+    def watched(*arguments: Any) -> Any:
+        used.append(cuda.current_stream())
+        return compute(*arguments)
+
+    monkeypatch.setattr(cuda, "avg_pool2d_forward", watched)
+    expected = convolt.reference.avg_pool2d(X, 2)
+
+    def check(x: Any, stream: int) -> None:
+        y = convolt.avg_pool2d(x, 2)
+        assert used.pop() == stream
+        np.testing.assert_array_equal(on_host(y), expected)
+
+    check(InterfaceArray(late(X, first), stream=first), first)
+    check(InterfaceArray(asarray(X), stream=1), 0)
+    check(asarray(X), 0)
+    libraries.stream = second
+    check(CapsuleArray(late(X, first)), second)
+    with use_stream(first):
+        check(CapsuleArray(late(X, second)), first)
+        check(InterfaceArray(late(X, second), stream=second), first)
+        check(late(X, second), first)
+    assert cuda.current_stream() == 0
+
+
+@needs_stand_in
+def test_memory_is_not_given_back_before_its_last_use(streams: list[int]) -> None:
+    first, second = streams
+    with use_stream(first):
+        x = asarray(X)
+    with use_stream(second):
+        y = convolt.max_pool2d(x, 2)
+    del x
+    with use_stream(first):
+        others = [asarray(np.full_like(X, 99)) for _ in range(4)]
+    np.testing.assert_array_equal(y.numpy(), convolt.reference.max_pool2d(X, 2))
+    del others
+
+
+@needs_stand_in
+def test_the_results_of_a_stream_are_waited_for(streams: list[int]) -> None:
+    first, second = streams
+    with use_stream(first):
+        x = late(X, second)
+        x *= 2
+    with use_stream(second):
+        x += 1
+    np.testing.assert_array_equal(x.numpy(), 2 * X + 1)
+    with use_stream(first):
+        y = x + x
+    np.testing.assert_array_equal((y - x).numpy(), 2 * X + 1)
+
+
+@pytest.mark.parametrize(
+    ("stream", "handle"),
+    [
+        (0, 0),
+        (1, 0),
+        (SimpleNamespace(cuda_stream=0), 0),
+        (SimpleNamespace(ptr=0), 0),
+        (SimpleNamespace(__cuda_stream__=lambda: (0, 1)), 0),
+        (SimpleNamespace(__cuda_stream__=(0, 0)), 0),
+    ],
+)
+def test_streams_as_libraries_have_them(stream: Any, handle: int) -> None:
+    cuda = convolt.cuda._load.module()
+    with use_stream(stream):
+        assert cuda.current_stream() == handle
+        y = convolt.max_pool2d(asarray(X), 2)
+    np.testing.assert_array_equal(y.numpy(), convolt.max_pool2d(X, 2))
+
+
+@pytest.mark.parametrize("stream", [None, -1, True, "1", 1.0, SimpleNamespace(ptr=None)])
+def test_what_is_no_stream(stream: Any) -> None:
+    with (
+        pytest.raises(TypeError, match=r"^use_stream: stream must be a handle as an int, or an"),
+        use_stream(stream),
+    ):
+        raise AssertionError

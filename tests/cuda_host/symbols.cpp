@@ -21,6 +21,7 @@ struct Symbol {
   std::size_t begin;
   std::size_t bytes;
   int file;  // which source file a local symbol is from; 0 for all others
+  bool is_variable;
 };
 
 struct Module {
@@ -72,8 +73,9 @@ std::vector<Symbol> symbols_of(const Module& module) {
       if (type == STT_FILE) ++source;
       if ((type != STT_FUNC && type != STT_OBJECT) || entry.st_shndx == SHN_UNDEF) continue;
       const bool local = ELF64_ST_BIND(entry.st_info) == STB_LOCAL;
-      symbols.push_back(
-          {names + entry.st_name, module.base + entry.st_value, entry.st_size, local ? source : 0});
+      const bool writable = (sections[entry.st_shndx].sh_flags & SHF_WRITE) != 0;
+      symbols.push_back({names + entry.st_name, module.base + entry.st_value, entry.st_size,
+                         local ? source : 0, writable});
     }
   }
   return symbols;
@@ -102,6 +104,8 @@ Function describe(std::size_t address) {
     Function function{demangled(kernel.name), {}};
     const std::string prefix = "_ZZ" + kernel.name.substr(2) + "E";
     for (const Symbol& symbol : symbols) {
+      // A lambda or a constant within the kernel has such a name too.
+      if (!symbol.is_variable) continue;
       // Two files may each have a kernel of the same name that is local to it.
       if (kernel.file != 0 && symbol.file != kernel.file) continue;
       if (symbol.name.compare(0, prefix.size(), prefix) == 0) {

@@ -56,10 +56,10 @@ struct Strides {
     return point[0] * plane + point[1] * row + point[2] * column;
   }
   template <typename T>
-  __device__ void advance(const Point& point, const T*& row) const {
-    row += step;
-    if (point.in_next_row) row += next_row;
-    if (point.in_next_plane) row += next_plane;
+  __device__ void advance(const Point& point, const T*& element) const {
+    element += step;
+    if (point.in_next_row) element += next_row;
+    if (point.in_next_plane) element += next_plane;
   }
   void set_step(const PointWalk& along) {
     const Index<3>& by = along.walk.step;

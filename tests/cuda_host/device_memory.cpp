@@ -193,7 +193,7 @@ void* reserve(int device, std::size_t bytes) {
 void begin_life(void* address) {
   const auto begin = reinterpret_cast<std::size_t>(address);
   Allocation* const allocation = find(begin);
-  if (allocation == nullptr || allocation->ended) return;  // whose end has been reported
+  if (allocation == nullptr) return;  // whose end came before, and has been reported
   allocation->begun = true;
   Cell* const cells = cells_at(begin);
   for_each_word(0, allocation->bytes,

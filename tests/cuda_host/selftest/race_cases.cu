@@ -59,14 +59,6 @@ void write_bytes_that_are_read(unsigned shift) {
 void own_bytes_of_a_word() { write_bytes_that_are_read(1); }
 void others_bytes_of_a_word() { write_bytes_that_are_read(2); }
 
-__global__ void sum_of_all(const float* x, float* y) { y[blockIdx.x] = x[0] + x[1]; }
-void read_and_then_write() {
-  const Array<float> x(std::vector<float>(kBlocks, 1.0F));
-  const Array<float> y(kBlocks);
-  succeed(launch(sum_of_all, kBlocks, 1, x.data(), y.data()));
-  succeed(launch(sum_of_all, kBlocks, 1, y.data(), x.data()));
-}
-
 // One block writes what all read: which value they get depends on the order. If it is the last,
 // it has read the value itself since the others did.
 __global__ void read_and_write(float* x, float* y, unsigned writer) {
@@ -107,6 +99,15 @@ void own_elements() {
   const Array<float> x(std::vector<float>(kThreads, 1.0F));
   succeed(launch(add_one, 1, kThreads, x.data()));
   require(x.values() == std::vector<float>(kThreads, 5.0F), "the values");
+}
+
+__global__ void sum_of_all(const float* x, float* y) { y[blockIdx.x] = x[0] + x[1]; }
+void read_and_then_write() {
+  const Array<float> x(std::vector<float>(kBlocks, 1.0F));
+  const Array<float> y(kBlocks);
+  succeed(launch(sum_of_all, kBlocks, 1, x.data(), y.data()));
+  succeed(launch(sum_of_all, kBlocks, 1, y.data(), x.data()));
+  succeed(launch(add_one, 1, kBlocks, y.data()));
 }
 
 __global__ void meet(unsigned who) {

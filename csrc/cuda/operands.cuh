@@ -14,9 +14,9 @@
 namespace convolt::cuda {
 
 // Rows and columns of an image are 32 bits wide in a thread's registers, of which there are none to
-// spare. kNowhere, a row above all images, stays above them whatever a tap adds.
+// spare. kNowhere, a row above all images, stays above them whatever a tap or padding adds.
 constexpr int64_t kLargestPaddedSize = int64_t{1} << 30;
-constexpr int kNowhere = std::numeric_limits<int>::min();
+constexpr int kNowhere = std::numeric_limits<int>::min() / 2;
 
 // Where a thread is along k, in its plane, and whether the last step led to a new row or plane.
 struct Point {

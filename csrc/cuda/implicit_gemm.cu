@@ -5,11 +5,6 @@
 namespace convolt::cuda {
 namespace {
 
-template <typename T>
-bool is_aligned(const T* p) {
-  return reinterpret_cast<uintptr_t>(p) % 16 == 0;
-}
-
 // Images of whole planes, `pixels` each.
 template <typename T>
 Target<T> image_target(T* images, int64_t channels, int64_t groups, int64_t batch, int64_t h,
@@ -23,7 +18,7 @@ Target<T> image_target(T* images, int64_t channels, int64_t groups, int64_t batc
   target.row_stride = w;
   target.column_stride = 1;
   target.pixels = make_walk<3>({batch, h, w}, 1);
-  target.aligned = plane % kVector<T> == 0 && is_aligned(images);
+  target.in_vectors = plane % kVectorWidth<T> == 0;
   return target;
 }
 
@@ -81,7 +76,7 @@ void backward_data(const Conv2dProblem& p, const Phase& phase, const T* dy, cons
     product.c.row_stride *= p.window.stride_h;
     product.c.column_stride = p.window.stride_w;
     product.c.pixels = product.b.columns_walk;
-    product.c.aligned = false;
+    product.c.in_vectors = false;
   }
   product.c.bias = bias;
   launch_product(plan_tiles<T>(product.size), product);
@@ -91,8 +86,10 @@ void backward_data(const Conv2dProblem& p, const Phase& phase, const T* dy, cons
 
 bool has_implicit_gemm(const Conv2dProblem& p) {
   const WindowParams& w = p.window;
+  const int64_t channels = std::max(p.group_in_channels(), p.group_out_channels());
   return p.in_h + w.pad_top + w.pad_bottom <= kLargestPaddedSize &&
-         p.in_w + w.pad_left + w.pad_right <= kLargestPaddedSize;
+         p.in_w + w.pad_left + w.pad_right <= kLargestPaddedSize &&
+         channels * p.taps() <= kLongestSum;
 }
 
 ProductSize forward_size(const Conv2dProblem& p) {
@@ -106,7 +103,7 @@ void implicit_gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, 
   Product<ContiguousOperand<T>, ImageOperand<T>, false> product = {};
   product.size = forward_size(p);
   const int64_t k = product.size.k;
-  product.a = {weight, product.size.m * k, k, k % kVector<T> == 0 && is_aligned(weight)};
+  product.a = {weight, product.size.m * k, k, k % kVectorWidth<T> == 0};
   product.b = window_columns(x, p.in_channels, p.groups, p.batch, vertical(p), horizontal(p));
   product.k_extents = {p.group_in_channels(), p.kernel_h, p.kernel_w};
   product.c = image_target(y, p.out_channels, p.groups, p.batch, p.out_h, p.out_w);

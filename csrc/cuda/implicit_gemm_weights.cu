@@ -1,19 +1,9 @@
+#include "elementwise.h"
 #include "implicit_gemm.h"
 #include "tiled_product.cuh"
 
 namespace convolt::cuda {
 namespace {
-
-// y[i] = the sum of all parts[., i], first to last.
-template <typename T>
-__global__ void sum_parts(const T* __restrict__ parts, int64_t count, int64_t elements,
-                          T* __restrict__ y) {
-  for (int64_t i = first_element(); i < elements; i += all_threads()) {
-    T sum = 0;
-    for (int64_t part = 0; part < count; ++part) sum += parts[part * elements + i];
-    y[i] = sum;
-  }
-}
 
 // The rows of all groups, one below the other: `dweight`, or one part of it after the other.
 template <typename T>
@@ -25,8 +15,7 @@ Target<T> weight_target(const ProductSize& size, T* data) {
   target.plane_stride = size.n;
   target.column_stride = 1;
   target.pixels = make_walk<3>({1, 1, size.n}, 1);
-  target.aligned =
-      size.n % kVector<T> == 0 && reinterpret_cast<uintptr_t>(data) % (sizeof(T) * kVector<T>) == 0;
+  target.in_vectors = size.n % kVectorWidth<T> == 0;
   return target;
 }
 
@@ -62,8 +51,7 @@ void implicit_gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T
   const Scratch<T> parts(plan.parts.count * elements);
   product.c = weight_target(product.size, parts.data());
   launch_product(plan, product);
-  launch("sum_parts", sum_parts<T>, grid_of_threads(elements), parts.data(), plan.parts.count,
-         elements, dweight);
+  sum(1, plan.parts.count, elements, parts.data(), dweight);
 }
 
 template void implicit_gemm_backward_weights(const Conv2dProblem&, const float*, const float*,

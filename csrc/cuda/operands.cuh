@@ -6,17 +6,15 @@
 // columns once a tile, with divisions, and goes along k by additions and carries.
 #pragma once
 
-#include <limits>
-
 #include "../geometry.h"
 #include "walk.cuh"
 
 namespace convolt::cuda {
 
 // Rows and columns of an image are 32 bits wide in a thread's registers, of which there are none to
-// spare. kNowhere, a row above all images, stays above them whatever a tap or padding adds.
-constexpr int64_t kLargestPaddedSize = int64_t{1} << 30;
-constexpr int kNowhere = std::numeric_limits<int>::min() / 2;
+// spare. kNowhere, a row above all images, stays above them whatever a tap or a pixel adds.
+constexpr int kLargestPaddedSize = 1 << 30;
+constexpr int kNowhere = -kLargestPaddedSize;
 
 // Where a thread is along k, in its plane, and whether the last step led to a new row or plane.
 struct Point {
@@ -24,8 +22,7 @@ struct Point {
   bool in_next_row, in_next_plane;
 };
 
-// How it goes along k. A step is less than a row and a plane longer than its whole planes and rows,
-// so that each axis carries once at most.
+// How it goes along k, in steps whose digits are less than the extents: each carries once at most.
 struct PointWalk {
   Walk<3> walk;
   int rows, columns;
@@ -56,10 +53,10 @@ struct Strides {
     return point[0] * plane + point[1] * row + point[2] * column;
   }
   template <typename T>
-  __device__ void advance(const Point& point, const T*& element) const {
-    element += step;
-    if (point.in_next_row) element += next_row;
-    if (point.in_next_plane) element += next_plane;
+  __device__ void advance(const Point& point, const T*& place) const {
+    place += step;
+    if (point.in_next_row) place += next_row;
+    if (point.in_next_plane) place += next_plane;
   }
   void set_step(const PointWalk& along) {
     const Index<3>& by = along.walk.step;
@@ -112,13 +109,16 @@ template <typename T>
 struct ImageOperand {
   using Element = T;
 
-  void set_step(const PointWalk& along) { along_k.strides.set_step(along); }
-
   const T* data;
   int64_t group_stride;
   int height, width;
   ImagePoints along_k, across;
   Walk<3> columns_walk;
+
+  void set_steps(const PointWalk& walk, int apart) {
+    along_k.strides.set_step(walk);
+    columns_walk.step = columns_walk.index_of(apart);
+  }
 
   struct Place {
     int64_t offset;
@@ -132,10 +132,11 @@ struct ImageOperand {
   template <int kCount, int kApart>
   __device__ Columns<kCount, kApart> columns(int64_t first, int64_t all) const {
     Columns<kCount, kApart> columns;
+    Index<3> point = columns_walk.index_of(first);
 #pragma unroll
     for (int j = 0; j < kCount; ++j) {
-      const int64_t i = first + j * kApart;
-      columns.places[j] = i < all ? place(columns_walk.index_of(i)) : Place{0, kNowhere, 0};
+      columns.places[j] = first + j * kApart < all ? place(point) : Place{0, kNowhere, 0};
+      columns_walk.advance(point);
     }
     return columns;
   }
@@ -147,8 +148,8 @@ struct ImageOperand {
 
   // The element at a point along k, whose offset the caller keeps.
   template <int kCount, int kApart>
-  __device__ T at(const T* at_row, const Point& point,
-                  const Columns<kCount, kApart>& columns, int j) const {
+  __device__ T at(const T* at_row, const Point& point, const Columns<kCount, kApart>& columns,
+                  int j) const {
     const Place& place = columns.places[j];
     const int row = place.row + along_k.rows.at(point.row);
     const int column = place.column + along_k.columns.at(point.column);
@@ -169,12 +170,12 @@ template <typename T>
 struct ArrayOperand {
   using Element = T;
 
-  void set_step(const PointWalk& along) { along_k.set_step(along); }
-
   const T* data;
   int64_t group_stride;
   int64_t column_stride;
   Strides along_k;
+
+  void set_steps(const PointWalk& walk, int) { along_k.set_step(walk); }
 
   template <int kCount, int kApart>
   struct Columns {
@@ -193,10 +194,8 @@ struct ArrayOperand {
   __device__ const Strides& along_k_strides() const { return along_k; }
 
   template <int kCount, int kApart>
-  __device__ T at(const T* row, const Point&,
-                  const Columns<kCount, kApart>& columns, int j) const {
-    return j < columns.count ? row[j * (kApart * column_stride)]
-                             : T{0};
+  __device__ T at(const T* row, const Point&, const Columns<kCount, kApart>& columns, int j) const {
+    return j < columns.count ? row[j * (kApart * column_stride)] : T{0};
   }
 };
 
@@ -206,12 +205,12 @@ template <typename T>
 struct ContiguousOperand {
   using Element = T;
 
-  void set_step(const PointWalk&) {}
-
   const T* data;
   int64_t group_stride;
   int64_t leading;
-  bool aligned;  // each column to 16 bytes, and it has whole vectors
+  bool in_vectors;  // whole ones, where `data` is aligned
+
+  void set_steps(const PointWalk&, int) {}
 };
 
 }  // namespace convolt::cuda

@@ -10,11 +10,16 @@
 #pragma once
 
 #include "operands.cuh"
-#include "vectors.cuh"
+#include "vector_access.cuh"
 
 namespace convolt::cuda {
 
-constexpr int kWarp = 32;
+template <typename T>
+__device__ inline void load_vector(const T* from, T* to) {
+  const auto run = load_run<kVectorWidth<T>>(from, 0);
+#pragma unroll
+  for (int e = 0; e < kVectorWidth<T>; ++e) to[e] = run.element[e];
+}
 
 // How the threads of a block lie on the tiles that they fetch element by element: each in one row,
 // which it shares with its neighbours, so that the places of the row are the same for all of them;
@@ -81,25 +86,25 @@ class ElementLoader {
 // their elements one by one.
 template <typename Tile, int kExtent, typename T>
 class VectorLoader {
-  static constexpr int kVectorsInK = Tile::kK / kVector<T>;
+  static constexpr int kVectorsInK = Tile::kK / kVectorWidth<T>;
   static constexpr int kVectors = kExtent * kVectorsInK;
   static_assert(kVectors <= Tile::kThreads);
 
  public:
   __device__ VectorLoader(const ContiguousOperand<T>& operand, int64_t group, int64_t first,
                           int64_t columns, const Index<3>&)
-      : aligned_(operand.aligned),
+      : in_vectors_(operand.in_vectors && is_aligned(operand.data)),
         inside_(is_mine() && first + column() < columns),
         next_(operand.data + group * operand.group_stride + (first + column()) * operand.leading +
               row()) {}
 
   __device__ void fetch(int left, const Point&) {
     const int count = inside_ ? left - row() : 0;
-    if (aligned_ && count > 0) {
+    if (in_vectors_ && count > 0) {
       load_vector(next_, elements_);
     } else {
 #pragma unroll
-      for (int e = 0; e < kVector<T>; ++e) elements_[e] = e < count ? next_[e] : T{0};
+      for (int e = 0; e < kVectorWidth<T>; ++e) elements_[e] = e < count ? next_[e] : T{0};
     }
     next_ += Tile::kK;
   }
@@ -110,17 +115,19 @@ class VectorLoader {
   __device__ void store(SharedTile& tile) const {
     if (!is_mine()) return;
 #pragma unroll
-    for (int e = 0; e < kVector<T>; ++e) tile[row() + e][column()] = elements_[e];
+    for (int e = 0; e < kVectorWidth<T>; ++e) tile[row() + e][column()] = elements_[e];
   }
 
  private:
-  static __device__ int row() { return static_cast<int>(threadIdx.x) % kVectorsInK * kVector<T>; }
+  static __device__ int row() {
+    return static_cast<int>(threadIdx.x) % kVectorsInK * kVectorWidth<T>;
+  }
   static __device__ int column() { return static_cast<int>(threadIdx.x) / kVectorsInK; }
   static __device__ bool is_mine() { return static_cast<int>(threadIdx.x) < kVectors; }
 
-  bool aligned_, inside_;
+  bool in_vectors_, inside_;
   const T* next_;
-  T elements_[kVector<T>];
+  T elements_[kVectorWidth<T>];
 };
 
 template <typename Tile, typename Threads, int kExtent, typename Operand>

@@ -38,6 +38,15 @@ class Problem:
         """Floating-point operations of the whole batch, see ``Conv2dShape.flops``."""
         return self.batch * self.shape.flops
 
+    @property
+    def moved_bytes(self) -> int:
+        """The least that a pass reads and writes: input, weight and output, each once."""
+        shape = self.shape
+        images = shape.in_channels * math.prod(shape.input_size)
+        images += shape.out_channels * math.prod(shape.output_size)
+        elements = self.batch * images + math.prod(shape.weight_shape)
+        return elements * np.dtype(self.dtype).itemsize
+
     def arguments(self) -> dict:
         """Return the keyword arguments of the functions in ``convolt.functional``."""
         shape = self.shape

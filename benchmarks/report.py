@@ -18,16 +18,19 @@ GROUPS: dict[str, Callable[[LayerResult], str]] = {
 }
 
 
-def header(names: Sequence[str]) -> str:
+def header(names: Sequence[str], on_device: bool = False) -> str:
     """Return the first line of the table of layers."""
     columns = "".join(f"{name:>{_width(name)}}" for name in names)
-    return f"{'layer':34}{columns}{'of peak':>9}{'ratio':>8}"
+    of_copy = f"{'of copy':>9}" if on_device else ""
+    return f"{'layer':34}{columns}{'of peak':>9}{of_copy}{'ratio':>8}"
 
 
 def row(names: Sequence[str], result: LayerResult) -> str:
     """Return the line of one layer: for each contestant the median and its spread."""
     columns = _cells(names, result, lambda name: f"{result.gflops(name):.1f}")
     share, ratio = f"{result.share_of_peak(result.ours):>9.0%}", f"{_times(result.ratio):>8}"
+    if result.copies:
+        share += f"{result.share_of_copy:>9.0%}"
     line = f"{f'{result.net}:{result.layer}':34}{columns}{share}{ratio}  {result.best_rival or ''}"
     return line.rstrip()
 
@@ -40,7 +43,9 @@ def footer(names: Sequence[str], results: Sequence[LayerResult]) -> str:
         columns += f"{'-' if mean is None else f'{mean:.1f}'}{'':6}".rjust(_width(name))
     share = _mean(result.share_of_peak(result.ours) for result in results)
     ratio = _mean(result.ratio for result in results if result.best_rival)
-    return f"{'geometric mean':34}{columns}{share:>9.0%}{_times(ratio):>8}"
+    of_copy = _mean(result.share_of_copy for result in results if result.copies)
+    of_copy = "" if of_copy is None else f"{of_copy:>9.0%}"
+    return f"{'geometric mean':34}{columns}{share:>9.0%}{of_copy}{_times(ratio):>8}"
 
 
 def network_header(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from contestants import OURS, RIVALS
+from contestants import OURS, RIVALS, RIVALS_ON_DEVICE
 
 FUNCTION, PREPARED = OURS
 OTHER_LAYOUTS = ("torch-channels-last",)
@@ -64,6 +64,8 @@ class LayerResult(Result):
     flops: int
     peaks: list[float]
     not_limited: Sequence[str] = ()  # rivals that use a higher instruction set than we may
+    moved_bytes: int = 0  # on a device: read and written, each once,
+    copies: Sequence[float] = ()  # and the seconds of a copy of as many
 
     def gflops(self, name: str) -> float:
         """GFLOP/s of the unpadded problem."""
@@ -72,6 +74,11 @@ class LayerResult(Result):
     def share_of_peak(self, name: str) -> float:
         """GFLOP/s relative to those of bare multiply-adds in registers, in the best round."""
         return self.gflops(name) / max(self.peaks)
+
+    @property
+    def share_of_copy(self) -> float:
+        """Our speed relative to that of the copy, in its best round."""
+        return min(self.copies) / self.median(self.ours)
 
     @property
     def ours(self) -> str:
@@ -85,11 +92,11 @@ class LayerResult(Result):
         A rival that prepares its weights outside of the timing meets us with prepared weights, any
         other one meets the function, which packs them in each call.
         """
-        counterparts = {True: self.ours, False: FUNCTION}
+        counterparts, rivals = {True: self.ours, False: FUNCTION}, RIVALS | RIVALS_ON_DEVICE
         return {
-            name: self.median(name) / self.median(counterparts[RIVALS[name].prepares_weights])
+            name: self.median(name) / self.median(counterparts[rivals[name].prepares_weights])
             for name in self.seconds
-            if name in RIVALS and name not in self.not_limited
+            if name in rivals and name not in self.not_limited
         }
 
 

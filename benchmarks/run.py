@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 
+import convolt
 import report
 from contest import Contest, add_options, choose_rivals, positive
-from contestants import OURS, RIVALS
+from contestants import OURS, OURS_ON_DEVICE, RIVALS, RIVALS_ON_DEVICE
+from contestants.on_device import ConvoltCuda
 from problem import PASSES, Problem, expectation
 from results import FUNCTION, LayerResult, write_json
 from shapes import CONVOLUTIONS
@@ -25,8 +27,18 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images in a batch")
     parser.add_argument("--pass", dest="direction", choices=PASSES, default="forward")
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
-    add_options(parser, RIVALS, default="numpy")
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--device",
+        choices=("cpu", "cuda"),
+        default="cpu",
+        help="with cuda: arrays of the device, its own clock, and the rival torch-cuda",
+    )
+    add_options(parser, RIVALS | RIVALS_ON_DEVICE, default="numpy")
+    parser.set_defaults(rivals=None)
+    options = parser.parse_args(arguments)
+    if options.rivals is None:
+        options.rivals = "numpy" if options.device == "cpu" else "torch-cuda"
+    return options
 
 
 def choose_problems(options: argparse.Namespace) -> list[tuple[str, Problem]]:
@@ -44,13 +56,23 @@ def measure(net: str, problem: Problem, contest: Contest, rounds: int) -> LayerR
     """Time the contestants in turns, and with them the peak of the machine."""
     able = contest.prepare(problem, expectation(problem))
     ours = next(worker for worker in able if worker.name == FUNCTION)
-    peaks, seconds = [], {worker.name: [] for worker in able}
+    peaks, copies, seconds = [], [], {worker.name: [] for worker in able}
     for _ in range(rounds):
         peaks.append(ours.fma_peak(problem.dtype))
+        if issubclass(ours.contestant, ConvoltCuda):
+            copies.append(ours.copy(problem.moved_bytes))
         for worker in able:
             seconds[worker.name].append(worker.time())
-    shape = problem.shape
-    return LayerResult(seconds, net, shape.name, problem.flops, peaks, contest.not_limited)
+    return LayerResult(
+        seconds,
+        net,
+        problem.name,
+        problem.flops,
+        peaks,
+        contest.not_limited,
+        problem.moved_bytes,
+        copies,
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -59,13 +81,18 @@ def main(arguments: list[str] | None = None) -> None:
     problems = choose_problems(options)
     if not problems:
         raise SystemExit(f"no layer of {options.net} has {options.layer!r} in its name")
-    with Contest(OURS, choose_rivals(options, RIVALS), options) as contest:
+    on_device = options.device == "cuda"
+    ours, rivals = (OURS_ON_DEVICE, RIVALS_ON_DEVICE) if on_device else (OURS, RIVALS)
+    if on_device and (reason := convolt.cuda.unavailable_reason()):
+        print(f"skipped: there is no CUDA device to measure: {reason}")
+        return
+    with Contest(ours, choose_rivals(options, rivals), options) as contest:
         contest.print_details()
         print(
             f"{options.direction}, {options.dtype}, batch {options.batch}, threads "
             f"{options.threads}; GFLOP/s"
         )
-        print(report.header(contest.names), flush=True)
+        print(report.header(contest.names, on_device), flush=True)
         results = []
         for net, problem in problems:
             results.append(measure(net, problem, contest, options.rounds))

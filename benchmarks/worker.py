@@ -163,29 +163,26 @@ class Service:
 
     def time(self) -> float:
         """See ``Worker.time``."""
-        return _median_call(self.compute)
+        return _median_call(self.compute, self.contestant.time)
 
     def fma_peak(self, dtype: str, threads: int) -> float:
         """See ``Worker.fma_peak``."""
-        from convolt import _core
-
-        return _core.measure_fma_peak(dtype, threads)
+        return self.contestant.fma_peak(dtype, threads)
 
     def copy(self, size: int) -> float:
         """See ``Worker.copy``."""
-        source, target = np.ones(size // 2, np.uint8), np.empty(size // 2, np.uint8)
-        return _median_call(lambda: np.copyto(target, source))
+        return _median_call(self.contestant.copy(size), self.contestant.time)
 
 
-def _median_call(function: Callable[[], object]) -> float:
+def _median_call(
+    function: Callable[[], object], time: Callable[[Callable[[], object]], float]
+) -> float:
     """Call it for a round; return the seconds of the median call."""
     function()  # wakes the threads and warms the caches after the wait
     seconds = []
     end = perf_counter() + SECONDS_A_ROUND
     while not seconds or perf_counter() < end:
-        start = perf_counter()
-        function()
-        seconds.append(perf_counter() - start)
+        seconds.append(time(function))
     return statistics.median(seconds)
 
 

@@ -67,7 +67,7 @@ def test_info_prints_the_build():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("train --dataset mnist --data-dir nowhere", "load_mnist: .* nowhere"),
+        ("train --dataset mnist --data-dir nowhere", "load_mnist: .* nowhere.*--download"),
         ("train --data-dir nowhere", "--data-dir is for mnist and fashion-mnist, got it with dig"),
         ("train --download", "--download is for mnist and fashion-mnist"),
         ("train --model lenet5", r"lenet5 does not take images of \(1, 8, 8\): 3 \(Conv2d\): "),

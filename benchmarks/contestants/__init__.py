@@ -7,6 +7,7 @@ its own, and one line here.
 
 from contestants.contestant import Contestant, Unsupported
 from contestants.numpy_blas import NumPy
+from contestants.on_device import ConvoltCuda, TorchCuda
 from contestants.onnx_runtime import OnnxRuntime
 from contestants.open_vino import OpenVino
 from contestants.ours import Convolt, ConvoltPrepared
@@ -20,5 +21,14 @@ RIVALS: dict[str, type[Contestant]] = {
     "onnxruntime": OnnxRuntime,
     "openvino": OpenVino,
 }
+OURS_ON_DEVICE: dict[str, type[Contestant]] = {"convolt": ConvoltCuda}
+RIVALS_ON_DEVICE: dict[str, type[Contestant]] = {"torch-cuda": TorchCuda}
 
-__all__ = ["OURS", "RIVALS", "Contestant", "Unsupported"]
+__all__ = [
+    "OURS",
+    "OURS_ON_DEVICE",
+    "RIVALS",
+    "RIVALS_ON_DEVICE",
+    "Contestant",
+    "Unsupported",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,3 +43,9 @@ class Contestant(Protocol):
 
     def as_array(self, result: Any) -> np.ndarray:
         """Turn what the timed function returns into an array in NCHW; this is not timed."""
+
+    def time(self, function: Callable[[], Any]) -> float:
+        """Call the function; return the seconds that it took."""
+        start = perf_counter()
+        function()
+        return perf_counter() - start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,17 @@ class Convolt(Contestant):
     def as_array(self, result: np.ndarray) -> np.ndarray:
         """Return the array itself."""
         return result
+
+    def fma_peak(self, dtype: str, threads: int) -> float:
+        """Measure the GFLOP/s of bare multiply-adds in registers."""
+        from convolt import _core
+
+        return _core.measure_fma_peak(dtype, threads)
+
+    def copy(self, size: int) -> Callable[[], Any]:
+        """Return a copy that reads and writes so many bytes together."""
+        source, target = np.ones(size // 2, np.uint8), np.empty(size // 2, np.uint8)
+        return lambda: np.copyto(target, source)
 
 
 class ConvoltPrepared(Convolt):

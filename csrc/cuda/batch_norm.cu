@@ -36,7 +36,6 @@ struct Channels {
   __device__ void for_each_element(int64_t channel, int64_t piece, const F& f) const {
     const int64_t begin = piece * kPiece + threadIdx.x, limit = (piece + 1) * kPiece;
     const int64_t end = limit < elements ? limit : elements;
-    if (begin >= end) return;
     const int64_t pitch = count * pixels;
     const int64_t step = kThreads / pixels * pitch + kThreads % pixels;
     int64_t pixel = begin % pixels;
@@ -89,7 +88,7 @@ struct Gradients {
 
 // partial[sum, channel, piece]
 template <typename T, typename Terms>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     sum_pieces_kernel(Channels channels, int64_t tasks, Terms terms, double* __restrict__ partial) {
   __shared__ double shared[kThreads];
   for (int64_t task = blockIdx.x; task < tasks; task += gridDim.x) {
@@ -113,7 +112,7 @@ __device__ double channel_total(const double* partial, int64_t pieces, double* s
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     averages_kernel(int64_t channels, int64_t pieces, double divisor,
                     const double* __restrict__ partial, T* __restrict__ averages) {
   __shared__ double shared[kThreads];
@@ -134,7 +133,7 @@ __device__ T slope(const BatchNorm<T>& norm, T scale, int64_t channel) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     normalize_kernel(BatchNorm<T> norm, Channels channels, int64_t tasks,
                      const T* __restrict__ mean, const T* __restrict__ var, T* __restrict__ y) {
   const T* __restrict__ const x = norm.x;
@@ -149,7 +148,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // From the sums over dy and over dy * (x - mean).
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     parameter_gradients_kernel(BatchNorm<T> norm, Channels channels, int64_t tasks,
                                const double* __restrict__ partial, const T* __restrict__ var,
                                T* __restrict__ dweight, T* __restrict__ dbias) {
@@ -166,7 +165,7 @@ __global__ void __launch_bounds__(kThreads)
 
 // dx = (dy - average(dy) - z * average(dy * z)) * slope, where z = (x - mean) * scale.
 template <typename T>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     normalize_backward_kernel(BatchNorm<T> norm, Channels channels, int64_t tasks, T divisor,
                               const T* __restrict__ dy, const T* __restrict__ mean,
                               const T* __restrict__ var, const T* __restrict__ dweight,

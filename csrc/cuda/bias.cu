@@ -1,7 +1,7 @@
 // All of it is bound by memory, with a few instructions for each element.
 #include "bias.h"
-#include "block_sum.cuh"
 #include "conv2d.h"
+#include "elementwise.h"
 #include "epilogue.cuh"
 #include "walk.cuh"
 
@@ -24,24 +24,6 @@ __global__ void select_gradient(int64_t count, const T* dy, const T* y, T* dx) {
   }
 }
 
-// A block for each channel and part of its elements (n, pixel).
-template <typename T>
-__global__ void sum_channels(Walk<2> walk, int64_t channels, Parts parts, const T* dy, T* partial) {
-  __shared__ T sums[1][kThreads];
-  for (int64_t piece = blockIdx.x; piece < parts.count * channels; piece += gridDim.x) {
-    const int64_t channel = piece % channels, part = piece / channels;
-    T sum = 0;
-    walk_elements(walk, parts.begin(part) + threadIdx.x, parts.end(part), kThreads,
-                  [&](int64_t, const Index<2>& index) {
-                    sum += dy[(index[0] * channels + channel) * walk.extents[1] + index[1]];
-                  });
-    sums[0][threadIdx.x] = sum;
-    add_over_block(sums);
-    if (threadIdx.x == 0) partial[piece] = sums[0][0];
-    __syncthreads();
-  }
-}
-
 }  // namespace
 
 template <typename T>
@@ -57,12 +39,10 @@ void relu_backward(const T* dy, const T* y, int64_t count, T* dx) {
 
 template <typename T>
 void conv2d_backward_bias(const Shape4& shape, const T* dy, T* dbias) {
-  const Walk<2> walk = make_walk(std::array{shape[0], shape[2] * shape[3]}, kThreads);
-  const Parts parts = parts_of(walk.count);
-  sum_in_parts(shape[1], parts.count, dbias, [&](T* partial) {
-    launch("sum_channels", sum_channels<T>, grid_of_blocks(parts.count * shape[1]), walk, shape[1],
-           parts, dy, partial);
-  });
+  const int64_t planes = shape[0] * shape[1];
+  const Scratch<T> of_planes(planes);
+  sum(planes, shape[2] * shape[3], 1, dy, of_planes.data());
+  sum(1, shape[0], shape[1], of_planes.data(), dbias);
 }
 
 template void add_bias(const Shape4&, const float*, bool, float*);

@@ -1,5 +1,5 @@
-#include "block_sum.cuh"
 #include "direct.h"
+#include "elementwise.h"
 #include "epilogue.cuh"
 #include "walk.cuh"
 #include "window.cuh"
@@ -7,8 +7,10 @@
 namespace convolt::cuda {
 namespace {
 
-// A thread for each output. 3x3 takes about 130 instructions for 8 bytes to and from memory (the
-// taps are in L1), which on an H100 is time enough for both: some two thirds of the bandwidth.
+// A thread for each output. Per output of a 3x3 kernel these are some 170 instructions for 8 bytes
+// to and from memory (all but one of the taps come from L1); with the 3e13 that an H100 issues in a
+// second that is 40% of its bandwidth. So are the two gradients: 160 instructions, 210 with
+// stride 2, and 140.
 template <typename T, int kKernel>
 __global__ void slide_windows(Walk<5> walk, Conv2dProblem problem, const T* x, const T* weight,
                               const T* bias, bool relu, T* y) {
@@ -33,26 +35,26 @@ __global__ void slide_windows(Walk<5> walk, Conv2dProblem problem, const T* x, c
 }
 
 // A thread for each pixel of dx, which gathers from the outputs whose windows reach it.
-template <typename T, int kStride>
-__global__ void gather_outputs(Walk<4> walk, Conv2dProblem p, const T* dy, const T* weight,
+template <typename T, int kStride, int kKernel>
+__global__ void gather_outputs(Walk<4> walk, Conv2dProblem problem, const T* dy, const T* weight,
                                const T* bias, T* dx) {
+  const Conv2dProblem p = with_kernel<kKernel>(problem);
   const WindowAxis rows = with_stride<kStride>(vertical(p));
   const WindowAxis columns = with_stride<kStride>(horizontal(p));
   const int64_t filters = p.group_out_channels();
   walk_elements(walk, [&](int64_t i, const Index<4>& index) {  // (n, c, ih, iw)
     const auto [n, c, ih, iw] = index.at;
-    const T* const planes = dy + (n * p.in_channels + c) * filters * p.out_pixels();
-    const T* const taps = weight + c * filters * p.taps();
     T sum = 0;
-    for (int64_t kh = 0; kh < p.kernel_h; ++kh) {
-      const int64_t oh = rows.output(ih, kh);
-      if (oh < 0) continue;
-      for (int64_t kw = 0; kw < p.kernel_w; ++kw) {
-        const int64_t ow = columns.output(iw, kw);
-        if (ow < 0) continue;
-        const int64_t tap = kh * p.kernel_w + kw, window = oh * p.out_w + ow;
-        for (int64_t filter = 0; filter < filters; ++filter) {
-          sum += taps[filter * p.taps() + tap] * planes[filter * p.out_pixels() + window];
+    for (int64_t filter = 0; filter < filters; ++filter) {
+      const int64_t oc = c * filters + filter;
+      const T* const plane = dy + (n * p.out_channels + oc) * p.out_pixels();
+      const T* const taps = weight + oc * p.taps();
+      for (int64_t kh = 0; kh < p.kernel_h; ++kh) {
+        const int64_t oh = rows.output(ih, kh);
+        if (oh < 0) continue;
+        for (int64_t kw = 0; kw < p.kernel_w; ++kw) {
+          const int64_t ow = columns.output(iw, kw);
+          if (ow >= 0) sum += taps[kh * p.kernel_w + kw] * plane[oh * p.out_w + ow];
         }
       }
     }
@@ -60,11 +62,31 @@ __global__ void gather_outputs(Walk<4> walk, Conv2dProblem p, const T* dy, const
   });
 }
 
+// The elements (n, oh, ow) over which dweight adds up are cut into parts, a block for each, and the
+// parts are added up after that. They follow from the shape alone, so that the bits do not depend
+// on the grid.
+struct Parts {
+  int64_t elements, count, size;
+
+  __device__ int64_t begin(int64_t part) const { return part * size; }
+  __device__ int64_t end(int64_t part) const {
+    return part + 1 < count ? (part + 1) * size : elements;
+  }
+};
+
+// At least 32 elements for each thread, against which the tree of a block is little, and at most
+// 128 parts: two filters keep the largest of today's devices at work.
+Parts parts_of(int64_t elements) {
+  constexpr int64_t kLeast = 32 * kThreads, kMost = 128;
+  const int64_t size = std::max(kLeast, round_up(ceil_div(elements, kMost), kThreads));
+  return {elements, std::max<int64_t>(ceil_div(elements, size), 1), size};
+}
+
 // All of a 3x3 kernel; of a larger one so many taps at a time, each time from all of dy and x.
 constexpr int kTapsAtOnce = 9;
 
 // The sums of one thread for the taps of one filter from first_tap on, over elements (n, oh, ow).
-template <typename T, int kKernel>
+template <typename T>
 __device__ inline void add_products(const Walk<3>& walk, const Parts& parts, int64_t part,
                                     const Conv2dProblem& p, int64_t oc, int64_t first_tap,
                                     const T* dy, const T* x, T (&sums)[kTapsAtOnce]) {
@@ -88,6 +110,17 @@ __device__ inline void add_products(const Walk<3>& walk, const Parts& parts, int
       });
 }
 
+// sums[i][0] becomes the sum of sums[i], for all i with the barriers of one tree. All threads of
+// the block call it after each has written its own; the first one may read the result.
+template <typename T>
+__device__ inline void add_over_block(T (&sums)[kTapsAtOnce][kThreads]) {
+  for (unsigned half = kThreads / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x >= half) continue;
+    for (int i = 0; i < kTapsAtOnce; ++i) sums[i][threadIdx.x] += sums[i][threadIdx.x + half];
+  }
+}
+
 // A block for each filter, group of taps and part of the elements.
 template <typename T, int kKernel>
 __global__ void sum_products(Walk<3> walk, Conv2dProblem problem, Parts parts, const T* dy,
@@ -101,7 +134,7 @@ __global__ void sum_products(Walk<3> walk, Conv2dProblem problem, Parts parts, c
     const int64_t first_tap = piece % tap_groups * kTapsAtOnce;
     const int64_t part = filter / p.out_channels, oc = filter % p.out_channels;
     T sums[kTapsAtOnce] = {};
-    add_products<T, kKernel>(walk, parts, part, p, oc, first_tap, dy, x, sums);
+    add_products(walk, parts, part, p, oc, first_tap, dy, x, sums);
     for (int i = 0; i < kTapsAtOnce; ++i) block_sums[i][threadIdx.x] = sums[i];
     add_over_block(block_sums);
     if (threadIdx.x == 0) {
@@ -131,8 +164,10 @@ template <typename T>
 void direct_backward_data(const Conv2dProblem& p, const T* dy, const T* weight, const T* bias,
                           T* dx) {
   with_known_stride(p, [&](auto stride) {
-    launch_walk("gather_outputs", gather_outputs<T, stride>,
-                std::array{p.batch, p.in_channels, p.in_h, p.in_w}, p, dy, weight, bias, dx);
+    with_known_kernel(p, [&](auto kernel) {
+      launch_walk("gather_outputs", gather_outputs<T, stride, kernel>,
+                  std::array{p.batch, p.in_channels, p.in_h, p.in_w}, p, dy, weight, bias, dx);
+    });
   });
 }
 
@@ -140,12 +175,14 @@ template <typename T>
 void direct_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
   const Walk<3> walk = make_walk(std::array{p.batch, p.out_h, p.out_w}, kThreads);
   const Parts parts = parts_of(walk.count);
-  const Grid grid = grid_of_blocks(parts.count * p.out_channels * ceil_div(p.taps(), kTapsAtOnce));
+  const int64_t results = p.out_channels * p.taps();
+  const int64_t pieces = parts.count * p.out_channels * ceil_div(p.taps(), kTapsAtOnce);
+  const Scratch<T> partial(parts.count * results);
   with_known_kernel(p, [&](auto kernel) {
-    sum_in_parts(p.out_channels * p.taps(), parts.count, dweight, [&](T* partial) {
-      launch("sum_products", sum_products<T, kernel>, grid, walk, p, parts, dy, x, partial);
-    });
+    launch("sum_products", sum_products<T, kernel>, grid_of_blocks(pieces), walk, p, parts, dy, x,
+           partial.data());
   });
+  sum(1, parts.count, results, partial.data(), dweight);
 }
 
 template void direct_forward(const Conv2dProblem&, const float*, const float*, const float*, bool,

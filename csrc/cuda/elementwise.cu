@@ -8,9 +8,6 @@
 namespace convolt::cuda {
 namespace {
 
-// On a multiprocessor, for 64 registers a thread: left to itself the compiler took 32 and spilled.
-constexpr int kBlocksAtOnce = 4;
-
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     unary_kernel(Unary operation, int64_t count, const T* x, T* y) {

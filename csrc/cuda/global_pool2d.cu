@@ -109,10 +109,8 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
 template <typename T>
 __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     spread_means(PlaneWalk walk, const T* __restrict__ dy, T* __restrict__ dx) {
-  const T pixels = static_cast<T>(walk.columns);
-  for (PlanePoint at = walk.first(); at.element < walk.elements; walk.advance(at)) {
-    dx[at.element] = dy[at.plane] / pixels;
-  }
+  const T pixels = static_cast<T>(walk.extents[2]);
+  visit_points(walk, [&](const PlanePoint& at) { dx[at.element] = dy[at.plane] / pixels; });
 }
 
 }  // namespace
@@ -126,7 +124,7 @@ void global_avg_pool2d_forward(int64_t planes, int64_t pixels, const T* x, T* y)
 
 template <typename T>
 void global_avg_pool2d_backward(int64_t planes, int64_t pixels, const T* dy, T* dx) {
-  launch_walk("spread_means", &spread_means<T>, planes, 1, pixels, dy, dx);
+  launch_walk("spread_means", &spread_means<T>, PlaneExtents{planes, 1, pixels}, dy, dx);
 }
 
 template <typename T>

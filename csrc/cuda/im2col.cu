@@ -6,7 +6,8 @@
 namespace convolt::cuda {
 namespace {
 
-// The matrix with a row for each window, element after element.
+// The matrix with a row for each window, element after element: some 120 instructions for each, a
+// third of an H100's bandwidth. Tap by tap as below, the writes of a warp would be far apart.
 template <typename T>
 __global__ void write_windows(Walk<6> walk, Conv2dProblem p, const T* x, T* col) {
   const WindowAxis rows = vertical(p), columns = horizontal(p);

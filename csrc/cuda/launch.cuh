@@ -16,6 +16,9 @@ void check(cudaError_t status, const char* what);
 void check_in_destructor(cudaError_t status) noexcept;
 
 constexpr int kThreads = 256;
+// On a multiprocessor, for __launch_bounds__(kThreads, kBlocksAtOnce): room for 64 registers a
+// thread. Left to itself nvcc 13.0 saved on them in kernels that need 40, and spilled.
+constexpr int kBlocksAtOnce = 4;
 
 struct Grid {
   unsigned blocks;

@@ -67,7 +67,7 @@ template <typename T, bool kMinimum, bool kPlaces, Windows kWindows>
 __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     pool_extrema(PlaneWalk walk, Pool2dProblem p, const T* __restrict__ x, PoolResults<T> results) {
   const Axes axes = axes_for<kWindows>(p);
-  for (PlanePoint out = walk.first(); out.element < walk.elements; walk.advance(out)) {
+  visit_points(walk, [&](const PlanePoint& out) {
     const WindowTaps taps = taps_of<kWindows>(axes, out);
     // The first pixel has the place of an infinity that nothing replaces.
     T best = kMinimum ? kInfinity<T> : -kInfinity<T>;
@@ -90,19 +90,19 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
             axes.rows.input(out.row, best_kh) * p.in_w + axes.columns.input(out.column, best_kw);
       }
     }
-  }
+  });
 }
 
 template <typename T, Windows kWindows>
 __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     pool_averages(PlaneWalk walk, Pool2dProblem p, const T* __restrict__ x, T* __restrict__ y) {
   const Axes axes = axes_for<kWindows>(p);
-  for (PlanePoint out = walk.first(); out.element < walk.elements; walk.advance(out)) {
+  visit_points(walk, [&](const PlanePoint& out) {
     T sum{0};
     visit_window<kWindows>(axes, taps_of<kWindows>(axes, out), x + out.plane * p.in_pixels(), out,
                            [&](int64_t, int64_t, T element) { sum += element; });
     y[out.element] = sum / divisor_of<T>(p, out);
-  }
+  });
 }
 
 template <typename T, bool kMinimum, bool kPlaces>
@@ -118,7 +118,7 @@ void launch_extrema(const Pool2dProblem& p, const T* x, const PoolResults<T>& re
       kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kDilated>;
       break;
   }
-  launch_walk("pool_extrema", kernel, p.planes(), p.out_h, p.out_w, p, x, results);
+  launch_walk("pool_extrema", kernel, outputs_of(p), p, x, results);
 }
 
 }  // namespace
@@ -140,8 +140,7 @@ template <typename T>
 void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y) {
   auto* const kernel = has_windows_of_pairs(problem, x) ? &pool_averages<T, Windows::kPairs>
                                                         : &pool_averages<T, Windows::kDense>;
-  launch_walk("pool_averages", kernel, problem.planes(), problem.out_h, problem.out_w, problem, x,
-              y);
+  launch_walk("pool_averages", kernel, outputs_of(problem), problem, x, y);
 }
 
 template void extremum_pool2d_forward(const std::string&, const Pool2dProblem&, PoolOperation,

@@ -7,12 +7,12 @@
 // the usual ones.
 #pragma once
 
-#include <algorithm>
-#include <utility>
+#include <array>
 
 #include "../geometry.h"
 #include "launch.cuh"
 #include "vector_access.cuh"
+#include "walk.cuh"
 
 namespace convolt::cuda {
 
@@ -25,55 +25,19 @@ struct PlanePoint {
   int64_t element, plane, row, column;
 };
 
-// How the threads of a grid go through all elements of `planes` planes of rows x columns:
-//     for (PlanePoint at = walk.first(); at.element < walk.elements; walk.advance(at))
-// Threads beside each other have columns beside each other: their loads and stores coalesce.
-// Made on the host: what is the same for all threads takes none of their registers.
-struct PlaneWalk {
-  int64_t rows, columns, elements;
-  PlanePoint step;  // of all threads of the grid together
+using PlaneWalk = Walk<3>;
+using PlaneExtents = std::array<int64_t, 3>;
 
-  PlaneWalk(int64_t planes, int64_t rows_of_plane, int64_t columns_of_row, const Grid& grid)
-      : rows(rows_of_plane), columns(columns_of_row), elements(planes * rows * columns) {
-    step = point(static_cast<int64_t>(grid.blocks) * grid.threads);
-  }
+inline PlaneExtents pixels_of(const Pool2dProblem& p) { return {p.planes(), p.in_h, p.in_w}; }
+inline PlaneExtents outputs_of(const Pool2dProblem& p) { return {p.planes(), p.out_h, p.out_w}; }
 
-  CONVOLT_HOST_DEVICE PlanePoint point(int64_t element) const {
-    const int64_t row = element / columns;
-    return {element, row / rows, row % rows, element % columns};
-  }
-  __device__ PlanePoint first() const { return point(first_element()); }
-  __device__ void advance(PlanePoint& at) const {
-    at.element += step.element;
-    at.plane += step.plane;
-    at.row += step.row;
-    at.column += step.column;
-    if (at.column >= columns) {
-      at.column -= columns;
-      ++at.row;
-    }
-    if (at.row >= rows) {
-      at.row -= rows;
-      ++at.plane;
-    }
-  }
-};
-
-// Some waves of blocks on the largest devices, so that the last wave wastes little; with more
-// elements a thread divides once for several of them.
-constexpr int64_t kMostWalkingBlocks = 8192;
-
-inline Grid grid_of_walk(int64_t elements, int64_t most_walking_blocks = kMostWalkingBlocks) {
-  return grid_of_blocks(std::min(ceil_div(elements, kThreads), most_walking_blocks));
-}
-
-// Launches kernel(walk, arguments...).
-template <typename... Parameters, typename... Arguments>
-void launch_walk(const char* name, void (*kernel)(PlaneWalk, Parameters...), int64_t planes,
-                 int64_t rows, int64_t columns, Arguments&&... arguments) {
-  const Grid grid = grid_of_walk(planes * rows * columns);
-  launch(name, kernel, grid, PlaneWalk(planes, rows, columns, grid),
-         std::forward<Arguments>(arguments)...);
+// Calls visit(point) for the elements of a thread. Threads beside each other have columns beside
+// each other: their loads and stores coalesce.
+template <typename F>
+__device__ void visit_points(const PlaneWalk& walk, const F& visit) {
+  walk_elements(walk, [&](int64_t element, const Index<3>& at) {
+    visit(PlanePoint{element, at[0], at[1], at[2]});
+  });
 }
 
 // The windows of a problem, as kernels see them.

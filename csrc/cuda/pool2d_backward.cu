@@ -5,6 +5,7 @@
 // takes about 30 and 10 for each window over it: bound by memory where that is one, at half of the
 // bandwidth where there are nine. Windows of 2 x 2 beside each other, the usual ones, have a thread
 // for all four pixels.
+#include <algorithm>
 #include <limits>
 #include <numeric>
 #include <string>
@@ -101,7 +102,7 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     gather_gradient(PlaneWalk walk, Pool2dProblem p, const TapRange* __restrict__ windows,
                     Gradient gradient, T* __restrict__ dx) {
   const Axes axes = {vertical(p), horizontal(p)};
-  for (PlanePoint pixel = walk.first(); pixel.element < walk.elements; walk.advance(pixel)) {
+  visit_points(walk, [&](const PlanePoint& pixel) {
     const TapRange rows = windows[pixel.row];
     const TapRange columns = windows[p.in_h + pixel.column];
     T sum{0};
@@ -112,14 +113,14 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
       }
     }
     dx[pixel.element] = sum;
-  }
+  });
 }
 
 template <typename T, typename Gradient>
 void launch_gather(const Pool2dProblem& p, const TapRange* windows, const Gradient& gradient,
                    T* dx) {
-  launch_walk("gather_gradient", &gather_gradient<T, Gradient>, p.planes(), p.in_h, p.in_w, p,
-              windows, gradient, dx);
+  launch_walk("gather_gradient", &gather_gradient<T, Gradient>, pixels_of(p), p, windows, gradient,
+              dx);
 }
 
 // A thread for the four pixels of a window, or for the two below the last windows.
@@ -127,7 +128,7 @@ template <typename T, typename Gradient>
 __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     pair_gradient(PlaneWalk walk, Pool2dProblem p, Gradient gradient, T* __restrict__ dx) {
   const Axes axes = axes_of<2, 1>(p);
-  for (PlanePoint cell = walk.first(); cell.element < walk.elements; walk.advance(cell)) {
+  visit_points(walk, [&](const PlanePoint& cell) {
     const int64_t row = cell.plane * p.out_h + cell.row;
     const PlanePoint window = {row * p.out_w + cell.column, cell.plane, cell.row, cell.column};
     Run<T, kPair> sums[2] = {};
@@ -146,13 +147,13 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
       const int64_t h = axes.rows.input(cell.row, kh);
       if (h < p.in_h) store_run<kPair>(plane, h * p.in_w + column, sums[kh]);
     }
-  }
+  });
 }
 
 template <typename T, typename Gradient>
 void launch_pairs(const Pool2dProblem& p, const Gradient& gradient, T* dx) {
-  launch_walk("pair_gradient", &pair_gradient<T, Gradient>, p.planes(), ceil_div(p.in_h, 2),
-              p.out_w, p, gradient, dx);
+  launch_walk("pair_gradient", &pair_gradient<T, Gradient>,
+              PlaneExtents{p.planes(), ceil_div(p.in_h, 2), p.out_w}, p, gradient, dx);
 }
 
 // --- averages of windows that overlap -----------------------------------------------------------
@@ -161,9 +162,9 @@ template <typename T>
 __global__ void __launch_bounds__(kThreads, kResidentBlocks)
     divide_gradient(PlaneWalk walk, Pool2dProblem p, const T* __restrict__ dy,
                     T* __restrict__ shares) {
-  for (PlanePoint out = walk.first(); out.element < walk.elements; walk.advance(out)) {
+  visit_points(walk, [&](const PlanePoint& out) {
     shares[out.element] = dy[out.element] / divisor_of<T>(p, out);
-  }
+  });
 }
 
 // Shares at a time: they stay in L2 until they are gathered, and are enough for all of a device.
@@ -180,7 +181,7 @@ void gather_shares(const Pool2dProblem& p, const T* dy, T* dx) {
   part.batch = 1;
   for (int64_t plane = 0; plane < p.planes(); plane += at_once) {
     part.channels = std::min(at_once, p.planes() - plane);
-    launch_walk("divide_gradient", &divide_gradient<T>, part.channels, p.out_h, p.out_w, part,
+    launch_walk("divide_gradient", &divide_gradient<T>, outputs_of(part), part,
                 dy + plane * p.out_pixels(), shares.data());
     launch_gather(part, windows.data(), ShareGradient<T>{shares.data()},
                   dx + plane * p.in_pixels());
@@ -215,7 +216,7 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
   __shared__ Strays shared[kThreads];
   const WindowAxis rows = vertical(p), columns = horizontal(p);
   Strays first = {kNowhere, kNowhere};
-  for (PlanePoint out = walk.first(); out.element < walk.elements; walk.advance(out)) {
+  visit_points(walk, [&](const PlanePoint& out) {
     const int64_t index = indices[out.element];
     if (index < 0 || index >= p.in_pixels()) {
       first = FirstStrays()(first, {out.element, kNowhere});
@@ -223,19 +224,21 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
                !reaches(columns, out.column, index % p.in_w)) {
       first = FirstStrays()(first, {kNowhere, out.element});
     }
-  }
+  });
   first = reduce_columns(first, 1, FirstStrays(), shared);
   if (threadIdx.x == 0) strays[blockIdx.x] = first;
 }
 
 // So few that the host can look through what each has found, and enough to read at full speed.
-constexpr int64_t kStrayBlocks = 1024;
+constexpr int64_t kMostStrayBlocks = 1024;
 
 Strays strays_among(const Pool2dProblem& p, const int64_t* indices) {
-  const Grid grid = grid_of_walk(p.planes() * p.out_pixels(), kStrayBlocks);
+  const int64_t blocks = ceil_div(p.planes() * p.out_pixels(), kThreads);
+  const Grid grid = grid_of_blocks(std::min(blocks, kMostStrayBlocks));
+  const int64_t threads = static_cast<int64_t>(grid.blocks) * grid.threads;
   const Scratch<Strays> found(grid.blocks);
-  launch("find_strays", &find_strays, grid, PlaneWalk(p.planes(), p.out_h, p.out_w, grid), p,
-         indices, found.data());
+  launch("find_strays", &find_strays, grid, make_walk(outputs_of(p), threads), p, indices,
+         found.data());
   std::vector<Strays> strays(grid.blocks);
   copy_to_host(strays.data(), found.data(), strays.size() * sizeof(Strays));
   return std::accumulate(strays.begin(), strays.end(), Strays{kNowhere, kNowhere}, FirstStrays());

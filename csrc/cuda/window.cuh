@@ -7,10 +7,14 @@
 
 namespace convolt::cuda {
 
+// One comparison: what is negative is large.
+__device__ inline bool is_inside(int64_t i, int64_t size) {
+  return static_cast<uint64_t>(i) < static_cast<uint64_t>(size);
+}
+
 template <typename T>
 __device__ inline T pixel_or_zero(const T* plane, const Conv2dProblem& p, int64_t ih, int64_t iw) {
-  const bool inside = ih >= 0 && ih < p.in_h && iw >= 0 && iw < p.in_w;
-  return inside ? plane[ih * p.in_w + iw] : T{0};
+  return is_inside(ih, p.in_h) && is_inside(iw, p.in_w) ? plane[ih * p.in_w + iw] : T{0};
 }
 
 // The parameters of nearly all networks as constants of the compiler. With a stride that it knows

@@ -53,10 +53,10 @@ DeviceArray::DeviceArray(ElementType type, Shape shape)
     : type_(type),
       shape_(std::move(shape)),
       size_(element_count("empty", shape_)),
-      device_(current_device()),
-      stream_(current_stream()),
       writeable_(true) {
   auto memory = std::make_unique<Memory>(static_cast<std::size_t>(nbytes()));
+  device_ = memory->device();
+  stream_ = memory->stream();
   data_ = memory->data();
   owner_ = std::shared_ptr<Memory>(memory.release(), free_on_its_device);
 }

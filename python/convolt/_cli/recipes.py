@@ -109,9 +109,14 @@ def load_dataset(name: str, data_dir: str | None, download: bool) -> Dataset:
     ------
     ValueError
         If the digits, which are bundled, are to come from elsewhere.
+    FileNotFoundError, ImportError, OSError
+        As :func:`convolt.data.load_mnist`, in the words of the command line.
     """
     if name != "digits":
-        return load_mnist(data_dir, name=name, download=download)
+        try:
+            return load_mnist(data_dir, name=name, download=download)
+        except (OSError, ImportError) as error:
+            raise type(error)(str(error).replace("download=True", "--download")) from error
     if data_dir is not None or download:
         option = "--download" if data_dir is None else "--data-dir"
         raise ValueError(f"{option} is for mnist and fashion-mnist, got it with digits")

@@ -39,20 +39,20 @@ ProductSize backward_weights_size(const Conv2dProblem& p) {
 
 template <typename T>
 void implicit_gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
-  Product<ArrayOperand<T>, ImageOperand<T, true>, true> product = {};
+  Product<ArrayOperand<T>, ImageOperand<T>, true> product = {};
   product.size = backward_weights_size(p);
   product.a = {dy,
                p.group_out_channels() * p.out_pixels(),
                p.out_pixels(),
-               {p.out_channels * p.out_pixels(), p.out_w, 1}};
+               {p.out_channels * p.out_pixels(), p.out_w, 1, 0, 0, 0}};
   product.b = {x,
                p.group_in_channels() * p.in_pixels(),
-               vertical(p),
-               horizontal(p),
-               p.in_channels * p.in_pixels(),
-               p.in_pixels(),
+               static_cast<int>(p.in_h),
+               static_cast<int>(p.in_w),
+               pixel_points(vertical(p), horizontal(p), p.in_channels * p.in_pixels()),
+               tap_points(vertical(p), horizontal(p), p.in_pixels()),
                make_walk<3>({p.group_in_channels(), p.kernel_h, p.kernel_w}, 1)};
-  product.walk = make_walk<3>({p.batch, p.out_h, p.out_w}, 1);
+  product.k_extents = {p.batch, p.out_h, p.out_w};
   const TilePlan plan = plan_tiles<T>(product.size);
   if (plan.parts.count == 1) {
     product.c = weight_target(product.size, dweight);

@@ -76,7 +76,8 @@ struct Product {
   A a;
   B b;
   Target<typename A::Element> c;
-  Walk<3> walk;  // along k; a step is that of the threads that fetch
+  std::array<int64_t, 3> k_extents;
+  PointWalk walk;  // along k, from one of a thread's rows to the next
   ProductSize size;
   Parts parts;  // each with a C of its own
 };
@@ -106,7 +107,7 @@ __device__ inline void load_fragment(const T* row, T* fragment) {
 template <typename Tile, typename T>
 __device__ inline void multiply_step(const typename Tile::TileA& a, const typename Tile::TileB& b,
                                      T (&sums)[Tile::kRows][Tile::kColumns]) {
-#pragma unroll 2
+#pragma unroll 1
   for (int k = 0; k < Tile::kK; ++k) {
     T rows[Tile::kRows], columns[Tile::kColumns];
     load_fragment<Tile::kRows / kVector<T>, Tile::kThreadsM * kVector<T>>(&a[k][Tile::first_m()],
@@ -162,36 +163,38 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kResident)
     multiply_tiles(const P product, int64_t tiles) {
   using T = typename Tile::Element;
   using Threads = FetchingThreads<Tile, P::kAlongK>;
+  using LoaderA = typename LoaderOf<Tile, Threads, Tile::kM, typename P::A>::Type;
+  using LoaderB = typename LoaderOf<Tile, Threads, Tile::kN, typename P::B>::Type;
   alignas(16) __shared__ typename Tile::TileA tiles_a[2];
   alignas(16) __shared__ typename Tile::TileB tiles_b[2];
   __shared__ TilePlace place;
-  for (int64_t tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+  for (int round = 0;; ++round) {
+    const int64_t tile = blockIdx.x + static_cast<int64_t>(round) * gridDim.x;
+    if (tile >= tiles) break;
     __syncthreads();  // the tile before is stored
     if (threadIdx.x == 0) place = tile_place<Tile>(tile, product.size, product.parts.count);
     __syncthreads();
-    typename LoaderOf<Tile, Threads, Tile::kM, typename P::A>::Type a(product.a, place.group,
-                                                                      place.m, product.size.m);
-    typename LoaderOf<Tile, Threads, Tile::kN, typename P::B>::Type b(product.b, place.group,
-                                                                      place.n, product.size.n);
-    Step step = {place.part * product.parts.length, (place.part + 1) * product.parts.length};
-    if (step.end > product.size.k) step.end = product.size.k;
-    Index<3> index = product.walk.index_of(step.k + Threads::row());
+    const int64_t begin = place.part * product.parts.length, end = begin + product.parts.length;
+    int left = static_cast<int>((end < product.size.k ? end : product.size.k) - begin);
+    const Index<3> index = product.walk.walk.index_of(begin + Threads::row());
+    Point point = {static_cast<int>(index[1]), static_cast<int>(index[2]), false, false};
+    LoaderA a(product.a, place.group, place.m, product.size.m, index);
+    LoaderB b(product.b, place.group, place.n, product.size.n, index);
     const auto fetch = [&] {
-#pragma unroll
-      for (int i = 0; i < Threads::kRows; ++i) {
-        a.fetch(i, step, index);
-        b.fetch(i, step, index);
-        product.walk.advance(index);
-      }
+      a.fetch(left, point);
+      b.fetch(left, point);
+      product.walk.advance(point);
+      a.advance(point);
+      b.advance(point);
     };
     T sums[Tile::kRows][Tile::kColumns] = {};
     fetch();
-    for (int now = 0; step.k < step.end; now = 1 - now) {
+    for (int now = 0; left > 0; now = 1 - now) {
       a.store(tiles_a[now]);
       b.store(tiles_b[now]);
       __syncthreads();
-      step.k += Tile::kK;
-      if (step.k < step.end) fetch();
+      left -= Tile::kK;
+      fetch();
       multiply_step<Tile>(tiles_a[now], tiles_b[now], sums);
     }
 #pragma unroll
@@ -203,7 +206,8 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kResident)
   }
 }
 
-// Launches a product; its `parts` and the step of `walk` come from the plan.
+// Launches a product; what depends on the tile is filled in here: `parts`, `walk`, and the steps of
+// the operands.
 template <int kShape = 0, typename P>
 void launch_product(const TilePlan& plan, P product) {
   using T = typename P::A::Element;
@@ -212,7 +216,9 @@ void launch_product(const TilePlan& plan, P product) {
   }
   using TileT = Tile<T, kShape>;
   product.parts = plan.parts;
-  product.walk.step = product.walk.index_of(FetchingThreads<TileT, P::kAlongK>::kRowsAtOnce);
+  product.walk = make_point_walk(product.k_extents, FetchingThreads<TileT, P::kAlongK>::kRows);
+  product.a.set_step(product.walk);
+  product.b.set_step(product.walk);
   const int64_t tiles = tiles_of(TileShapes<T>::kAll[kShape], product.size) * plan.parts.count;
   launch("multiply_tiles", multiply_tiles<TileT, P>, grid_of_blocks(tiles, TileT::kThreads),
          product, tiles);

@@ -26,9 +26,9 @@ if ON_DEVICE:
 # What is about the engine of the CPU in every test: its kernels, its memory, its processes. Single
 # tests of other files have the mark.
 CPU_ONLY = (
-    *("test_at_once", "test_benchmark*", "test_folded_taps", "test_gemm_drivers"),
-    *("test_guard_pages", "test_isa", "test_memory", "test_plan", "test_processes"),
-    *("test_threads", "test_winograd*"),
+    *("test_algorithm", "test_at_once", "test_benchmark*", "test_folded_taps"),
+    *("test_gemm_drivers", "test_guard_pages", "test_isa", "test_memory", "test_plan"),
+    *("test_processes", "test_threads", "test_winograd*"),
 )
 
 

@@ -350,8 +350,8 @@ def streams() -> Iterator[list[int]]:
 
 def late(x: Any, stream: int) -> Array:
     """An array that gets its elements on a stream, at its own time."""
-    array = asarray(np.full_like(x, -77))
     with use_stream(stream):
+        array = asarray(np.full_like(x, -77))
         array += asarray(x + 77)
     return array
 

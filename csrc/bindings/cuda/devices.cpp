@@ -1,7 +1,9 @@
 // Devices, streams and what is set for all calls.
 #include "../subjects.h"
 #include "cuda/blas.h"
+#include "cuda/columns.h"
 #include "cuda/timing.h"
+#include "cuda/yardsticks.h"
 #include "interchange.h"
 
 namespace convolt {
@@ -65,6 +67,12 @@ void set_kernels(const std::string& name) {
       "'");
 }
 
+double fma_chains(const std::string& dtype, int64_t iterations) {
+  if (dtype == "float32") return cuda::fma_chains<float>(iterations);
+  if (dtype == "float64") return cuda::fma_chains<double>(iterations);
+  throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
+}
+
 void set_most_blocks(int64_t blocks) {
   if (blocks < 1) {
     throw py::value_error("set_most_blocks: blocks must be at least 1, got " +
@@ -108,6 +116,8 @@ void register_devices(py::module_& m) {
   m.def("tf32_allowed", &cuda::tf32_allowed);
   m.def("set_kernels", &set_kernels, arg("name"));
   m.def("set_most_blocks", &set_most_blocks, arg("blocks"));
+  m.def("set_column_scratch", &cuda::set_column_scratch, arg("bytes"));
+  m.def("fma_chains", &fma_chains, arg("dtype"), arg("iterations"));
 }
 
 }  // namespace convolt

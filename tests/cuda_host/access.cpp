@@ -51,11 +51,6 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
   kernel_fault(cudaErrorIllegalAddress, site.text() + describe_in_kernel(access, bad));
 }
 
-[[noreturn]] void misaligned(const Access& access, const Site& site) {
-  kernel_fault(cudaErrorMisalignedAddress,
-               site.text() + "misaligned, " + describe_in_kernel(access, site.address));
-}
-
 // The word at `address` lacks some of the bytes `mask`.
 [[noreturn]] void missing(const Access& access, const Cell& cell, unsigned mask,
                           std::size_t address, const Site& site) {
@@ -72,63 +67,49 @@ std::string describe_in_kernel(const Access& access, std::size_t address) {
                                            " it: " + describe_in_kernel(access, site.address));
 }
 
-// With the thread of a stamp.
-[[noreturn]] void race(const Access& access, uint64_t stamp, const char* what, const Site& site) {
+// A record shows another thread or block, which nothing orders before the one that runs.
+[[noreturn]] void race(const Access& access, const Record& record, unsigned mask, const char* what,
+                       const Site& site) {
+  if ((record.by_blocks() & mask) != 0) race(access, "another block", what, site);
   const auto later = std::upper_bound(
-      access.blocks.begin(), access.blocks.end(), phase_of(stamp),
-      [](uint64_t phase, const Access::Beginning& block) { return phase < block.phase; });
-  race(access,
-       "block " + std::to_string(std::prev(later)->block) + ", thread " +
-           std::to_string(thread_of(stamp)),
-       what, site);
+      access.blocks.begin(), access.blocks.end(), record.phase(),
+      [](Stamp phase, const Access::Beginning& block) { return phase < block.phase; });
+  const std::string block = "block " + std::to_string(std::prev(later)->block);
+  const bool of_thread =
+      (record.by_thread() & mask) != 0 &&
+      (record.phase() != phase_of(access.now) || record.thread() != thread_of(access.now));
+  const std::string thread =
+      of_thread ? "thread " + std::to_string(record.thread()) : "another thread";
+  race(access, block + ", " + thread, what, site);
 }
 
-// Whether the thread of the stamp is another one, and nothing orders it before this one.
-bool races(const Access& access, uint64_t stamp) {
-  const uint64_t phase = phase_of(stamp);
-  if (phase < access.launch_begin) return false;
-  if (phase < access.block_begin) return true;  // another block
-  return phase == phase_of(access.now) && thread_of(stamp) != thread_of(access.now);
+// The bytes that others have come to, without an order to the thread that runs.
+unsigned by_others(const Access& access, const Record& record) {
+  const Stamp phase = record.phase();
+  if (phase < access.launch_begin) return 0;
+  const unsigned by_all = record.by_thread() | record.by_threads();
+  if (phase < access.block_begin) return record.by_blocks() | by_all;
+  if (phase != phase_of(access.now)) return record.by_blocks();
+  const bool own = record.thread() == thread_of(access.now);
+  return record.by_blocks() | (own ? record.by_threads() : by_all);
 }
 
-void check_readers(const Access& access, const Cell& cell, unsigned mask, const Site& site) {
-  if (phase_of(cell.read) < access.launch_begin) return;
-  if ((cell.read_by_blocks() & mask) != 0) {
-    race(access, "another block", "read", site);
-  }
-  if ((cell.read_by_thread() & mask) != 0 && races(access, cell.read)) {
-    race(access, cell.read, "read", site);
-  }
-  // Others than the thread of the stamp: certain only where that is this one.
-  if ((cell.read_by_threads() & mask) != 0 && phase_of(cell.read) == phase_of(access.now) &&
-      thread_of(cell.read) == thread_of(access.now)) {
-    race(access, "another thread", "read", site);
-  }
-}
-
-void note_read(const Access& access, Cell& cell, unsigned mask) {
-  const uint64_t bytes = mask;
-  if (phase_of(cell.read) == phase_of(access.now)) {
-    const bool same = thread_of(cell.read) == thread_of(access.now);
-    cell.read |= same ? bytes << Cell::kOwnShift : bytes;
+void note(const Access& access, Record& record, unsigned mask) {
+  const Stamp phase = record.phase();
+  if (phase == phase_of(access.now)) {
+    const bool own = record.thread() == thread_of(access.now);
+    const unsigned by_thread = own ? record.by_thread() | mask : mask;
+    const unsigned by_threads =
+        own ? record.by_threads() : record.by_threads() | record.by_thread();
+    record.set(access.now, by_thread, by_threads, record.by_blocks());
     return;
   }
-  uint64_t by_blocks = 0;
-  if (phase_of(cell.read) >= access.launch_begin) {
-    by_blocks = cell.read_by_blocks();
-    if (cell.read < access.block_begin) {
-      by_blocks |= cell.read_by_thread() | cell.read_by_threads();
-    }
+  unsigned by_blocks = 0;
+  if (phase >= access.launch_begin) {
+    by_blocks = record.by_blocks();
+    if (phase < access.block_begin) by_blocks |= record.by_thread() | record.by_threads();
   }
-  cell.read = access.now | bytes << Cell::kOwnShift | by_blocks << Cell::kOtherBlocksShift;
-}
-
-void note_write(const Access& access, Cell& cell, unsigned mask) {
-  const bool same = cell.write >> kThreadShift == access.now >> kThreadShift;
-  const uint64_t bytes = same ? mask | cell.written() : mask;
-  const uint64_t allocated_and_valued = cell.write & 0xFF;
-  cell.write = access.now | allocated_and_valued |
-               static_cast<uint64_t>(mask) << Cell::kValueShift | bytes << Cell::kOwnShift;
+  record.set(access.now, mask, 0, by_blocks);
 }
 
 // The bytes `mask` of a word at `address`.
@@ -137,15 +118,15 @@ inline void touch(Access& access, Cell& cell, unsigned mask, std::size_t address
                   const Site& site) {
   const unsigned there = kWrites ? cell.allocated() : cell.allocated() & cell.valued();
   if ((there & mask) != mask) missing(access, cell, mask, address, site);
-  if (cell.write >= access.launch_begin && (cell.written() & mask) != 0 &&
-      races(access, cell.write)) {
-    race(access, cell.write, "written", site);
+  if ((by_others(access, cell.writes) & mask) != 0) {
+    race(access, cell.writes, mask, "written", site);
   }
   if constexpr (kWrites) {
-    check_readers(access, cell, mask, site);
-    note_write(access, cell, mask);
+    if ((by_others(access, cell.reads) & mask) != 0) race(access, cell.reads, mask, "read", site);
+    note(access, cell.writes, mask);
+    cell.set_valued(mask, true);
   } else {
-    note_read(access, cell, mask);
+    note(access, cell.reads, mask);
   }
 }
 
@@ -212,7 +193,7 @@ void begin_block(Access& access, unsigned block) {
 void begin_phase(Access& access) { access.now = phase_of(access.now) + kPhase; }
 
 void set_thread(Access& access, unsigned thread, AddressRange stack) {
-  access.now = phase_of(access.now) | static_cast<uint64_t>(thread) << kThreadShift;
+  access.now = phase_of(access.now) | Stamp{thread} << kThreadShift;
   access.stack = stack;
 }
 
@@ -229,7 +210,6 @@ void check_aligned(std::size_t address, const void* code) {
     check_private(*access, site);
     return;
   }
-  if (address % kBytes != 0) misaligned(*access, site);
   if constexpr (kBytes < kWordBytes) {
     const std::size_t in_word = address % kWordBytes;
     const unsigned mask = ((1U << kBytes) - 1U) << in_word;

@@ -28,13 +28,13 @@ struct Access {
   AddressRange stack;      // of the thread that runs
   AddressRange arguments;  // of the kernel
   std::vector<SharedShadow> shared;
-  uint64_t launch_begin;  // the phase in which the launch began
-  uint64_t block_begin;
-  uint64_t now;  // the stamp of the thread that runs
+  Stamp launch_begin;  // the phase in which the launch began
+  Stamp block_begin;
+  Stamp now;  // of the thread that runs
 
   // Which block began in which phase, for the reports of races.
   struct Beginning {
-    uint64_t phase;
+    Stamp phase;
     unsigned block;
   };
   std::vector<Beginning> blocks;
@@ -50,8 +50,9 @@ void begin_block(Access& access, unsigned block);
 void begin_phase(Access& access);
 void set_thread(Access& access, unsigned thread, AddressRange stack);
 
-// An access by code that the compiler has instrumented, in a kernel or not; `code` is where, for
-// the report. An aligned one is of a power of two of bytes.
+// An access by code that the compiler has instrumented, in a kernel or not, of any number of bytes;
+// `code` is where, for the report. The aligned ones are of a power of two, and are aligned: the
+// compiler has put a check of that before them.
 template <std::size_t kBytes, bool kWrites>
 void check_aligned(std::size_t address, const void* code);
 template <bool kWrites>

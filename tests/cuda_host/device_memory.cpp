@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <deque>
 #include <map>
@@ -134,20 +135,20 @@ std::string fault(const void* address, std::size_t bytes, bool reading) {
   const auto begin = reinterpret_cast<std::size_t>(address);
   if (bytes == 0) return {};
   const AddressRange& range = memory().range;
-  if (!range.contains(begin) || !range.contains(begin + bytes - 1)) return describe(begin);
-  std::string reason;
-  const Cell* const first = cells_at(begin);
-  const std::size_t word = begin / kWordBytes;
+  const std::size_t end = begin + bytes;
+  if (!range.contains(begin) || !range.contains(end - 1)) return describe(begin);
+  const Cell* const cells = cells_at(begin) - begin / kWordBytes;
+  std::size_t bad = end;
   for_each_word(begin, bytes, [&](std::size_t index, unsigned mask) {
-    const Cell& cell = first[index - word];
-    const bool allocated = (cell.allocated() & mask) == mask;
-    if (!reason.empty() || (allocated && (!reading || (cell.valued() & mask) == mask))) return;
-    const unsigned missing = mask & ~(allocated ? cell.valued() : cell.allocated());
-    const auto offset = static_cast<std::size_t>(__builtin_ctz(missing));
-    reason = describe(index * kWordBytes + offset);
-    if (allocated) reason += ", which nobody has written";
+    const Cell& cell = cells[index];
+    const unsigned there = reading ? cell.allocated() & cell.valued() : cell.allocated();
+    if ((there & mask) == mask || bad != end) return;
+    bad = std::max(begin, index * kWordBytes);
+    while ((there >> bad % kWordBytes & 1U) != 0) ++bad;
   });
-  return reason;
+  if (bad == end) return {};
+  const bool allocated = (cells[bad / kWordBytes].allocated() >> bad % kWordBytes & 1U) != 0;
+  return describe(bad) + (allocated ? ", which nobody has written" : "");
 }
 
 }  // namespace
@@ -192,7 +193,7 @@ void* reserve(int device, std::size_t bytes) {
 void begin_life(void* address) {
   const auto begin = reinterpret_cast<std::size_t>(address);
   Allocation* const allocation = find(begin);
-  if (allocation == nullptr || allocation->ended) return;  // whose end has been reported
+  if (allocation == nullptr) return;  // whose end came before, and has been reported
   allocation->begun = true;
   Cell* const cells = cells_at(begin);
   for_each_word(0, allocation->bytes,

@@ -15,43 +15,57 @@ struct AddressRange {
 constexpr std::size_t kWordBytes = 4;
 constexpr unsigned kWholeWord = 0xF;
 
-// A stamp says when and by which thread: the phase in the upper 42 bits, the thread in the ten
-// below. A new phase begins with each launch, each block and each barrier, so that a phase belongs
-// to one block between two barriers, and stamps of later phases are larger.
-constexpr int kThreadShift = 12;
-constexpr int kPhaseShift = 22;
-constexpr uint64_t kPhase = uint64_t{1} << kPhaseShift;
-constexpr uint64_t phase_of(uint64_t stamp) { return stamp & ~(kPhase - 1); }
-constexpr unsigned thread_of(uint64_t stamp) { return (stamp >> kThreadShift) & 1023U; }
+// When and by which thread: the phase in the upper 38 bits, the thread in the ten below. A new
+// phase begins with each launch, each block and each barrier, so that a phase belongs to one block
+// between two barriers, and stamps of later phases are larger.
+using Stamp = uint64_t;
+constexpr int kThreadShift = 16;
+constexpr int kPhaseShift = 26;
+constexpr Stamp kPhase = Stamp{1} << kPhaseShift;
+constexpr Stamp phase_of(Stamp stamp) { return stamp & ~(kPhase - 1); }
+constexpr unsigned thread_of(Stamp stamp) { return (stamp >> kThreadShift) & 1023U; }
 
-// Below the stamps of both words are three masks.
+// The latest reads of a word, or the latest writes to it, and four bits for a state of its bytes.
+// A thread runs from barrier to barrier without a break, and a block to its end: whoever is not the
+// thread of the stamp has come before it, and will not come again in its phase.
+class Record {
+ public:
+  unsigned state() const { return mask(0); }
+  unsigned by_thread() const { return mask(4); }   // of the stamp, in its phase
+  unsigned by_threads() const { return mask(8); }  // others, in the same phase
+  // Others, in the same launch; where a block has come to bytes of one word in several phases, in
+  // the last of them only.
+  unsigned by_blocks() const { return mask(12); }
+  Stamp phase() const { return phase_of(bits_); }
+  unsigned thread() const { return thread_of(bits_); }
+
+  void set_state(unsigned bytes) { bits_ = (bits_ & ~uint64_t{kWholeWord}) | bytes; }
+  void set(Stamp stamp, unsigned by_thread, unsigned by_threads, unsigned by_blocks) {
+    bits_ = stamp | uint64_t{by_blocks} << 12 | uint64_t{by_threads} << 8 |
+            uint64_t{by_thread} << 4 | state();
+  }
+
+ private:
+  unsigned mask(int shift) const { return static_cast<unsigned>(bits_ >> shift) & kWholeWord; }
+
+  uint64_t bits_;
+};
+
 struct Cell {
-  // Of the latest write: bits 0 to 3 the bytes that are allocated, 4 to 7 those that hold a value,
-  // 8 to 11 those that the thread of the stamp wrote in its phase. Where threads write bytes of
-  // one word in turn, only the latest is known: a race may be missed then, but none is invented.
-  uint64_t write;
-  // Of a read in the latest phase with one: bits 8 to 11 the bytes that the thread of the stamp
-  // read, 0 to 3 those that other threads read in the same phase, 4 to 7 those that other blocks
-  // of the same launch read.
-  uint64_t read;
+  Record writes;  // its state: the bytes that hold a value
+  Record reads;   // its state: the bytes that are allocated
 
-  static constexpr int kValueShift = 4;
-  static constexpr int kOtherBlocksShift = 4;
-  static constexpr int kOwnShift = 8;
-
-  unsigned allocated() const { return write & kWholeWord; }
-  unsigned valued() const { return (write >> kValueShift) & kWholeWord; }
-  unsigned written() const { return (write >> kOwnShift) & kWholeWord; }
-  unsigned read_by_thread() const { return (read >> kOwnShift) & kWholeWord; }
-  unsigned read_by_threads() const { return read & kWholeWord; }
-  unsigned read_by_blocks() const { return (read >> kOtherBlocksShift) & kWholeWord; }
+  unsigned valued() const { return writes.state(); }
+  unsigned allocated() const { return reads.state(); }
 
   // Allocated and without a value, or not allocated at all.
-  void allocate(unsigned bytes) { *this = {bytes, 0}; }
+  void allocate(unsigned bytes) {
+    *this = {};
+    reads.set_state(bytes);
+  }
   // A value from outside of any kernel, or none.
   void set_valued(unsigned bytes, bool valued) {
-    const uint64_t mask = static_cast<uint64_t>(bytes) << kValueShift;
-    write = valued ? write | mask : write & ~mask;
+    writes.set_state(valued ? writes.state() | bytes : writes.state() & ~bytes);
   }
 };
 
@@ -60,13 +74,19 @@ struct Cell {
 template <typename Visit>
 void for_each_word(std::size_t address, std::size_t bytes, const Visit& visit) {
   const std::size_t end = address + bytes;
-  while (address < end) {
-    const std::size_t in_word = address % kWordBytes;
-    const std::size_t left = kWordBytes - in_word;
-    const std::size_t taken = left < end - address ? left : end - address;
-    visit(address / kWordBytes, ((1U << taken) - 1U) << in_word);
-    address += taken;
+  const auto part = [&visit, &address](std::size_t count) {
+    visit(address / kWordBytes, ((1U << count) - 1U) << address % kWordBytes);
+    address += count;
+  };
+  if (address % kWordBytes != 0) {
+    const std::size_t left = kWordBytes - address % kWordBytes;
+    part(left < bytes ? left : bytes);
   }
+  // As a loop that compilers vectorize.
+  for (; address + kWordBytes <= end; address += kWordBytes) {
+    visit(address / kWordBytes, kWholeWord);
+  }
+  if (address < end) part(end - address);
 }
 
 }  // namespace convolt::cuda_host

@@ -50,6 +50,19 @@ void reads_half_written() {
 }
 void copies_unwritten_to_host() { Array<float>(kThreads).values(); }
 
+// Half of it has values, and so has half of the copy, whose bytes lie otherwise in their words.
+void copy_half_written(std::size_t bytes_to_host) {
+  const Array<uint8_t> from(8);
+  const Array<uint8_t> to(10);
+  succeed(cudaMemsetAsync(from.data(), 1, 4));
+  succeed(cudaMemcpyAsync(to.data() + 1, from.data(), 8, cudaMemcpyDeviceToDevice));
+  uint8_t host[8] = {};
+  static_cast<void>(cudaMemcpyAsync(host, to.data() + 1, bytes_to_host, cudaMemcpyDeviceToHost) ==
+                    cudaSuccess);
+}
+void copies_written_half() { copy_half_written(4); }
+void copies_unwritten_half() { copy_half_written(5); }
+
 __global__ void copy_vectors(const float* from, float4* to) {
   to[threadIdx.x] = *reinterpret_cast<const float4*>(from + 4 * threadIdx.x);
 }
@@ -151,6 +164,8 @@ std::vector<Case> memory_cases() {
       {"read of what nobody wrote", reads_unwritten, "of an allocation of 128 bytes, which nobody"},
       {"read of a word half written", reads_half_written, "byte 127 of an allocation of 128"},
       {"copy to the host of what nobody wrote", copies_unwritten_to_host, "nobody has written"},
+      {"copy of the half that is written", copies_written_half, nullptr},
+      {"copy of more than is written", copies_unwritten_half, "byte 5 of an allocation of 10"},
       {"aligned vectors", vectors_aligned, nullptr},
       {"misaligned vectors", vectors_misaligned, "misaligned, byte "},
       {"vectors at 8 bytes", vectors_half_aligned, "misaligned, byte "},

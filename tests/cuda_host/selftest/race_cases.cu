@@ -34,16 +34,44 @@ void blocks_write_one_byte() {
   launch(write_bytes, kBlocks, 1, y.data(), 0);
 }
 
-// One block writes what all read: which value they get depends on the order.
-__global__ void read_and_write(float* x, float* y) {
-  y[blockIdx.x] = x[0];
-  if (blockIdx.x == 1) x[0] = 2.0F;
+// The last thread, or the last block, comes back to the byte of the first.
+__global__ void write_first_byte(uint8_t* y) {
+  const unsigned last = blockDim.x * gridDim.x - 1;
+  const unsigned index = blockIdx.x * blockDim.x + threadIdx.x;
+  y[index == last ? 0 : index] = 1;
 }
-void block_writes_what_others_read() {
+void write_first_byte_again(unsigned blocks, unsigned threads) {
+  const Array<uint8_t> y(3);
+  launch(write_first_byte, blocks, threads, y.data());
+}
+void threads_write_first_byte() { write_first_byte_again(1, 3); }
+void blocks_write_first_byte() { write_first_byte_again(3, 1); }
+
+// Each reads two bytes of a word, and writes one of them that nobody else reads, or that others do.
+__global__ void read_and_write_bytes(uint8_t* x, unsigned shift) {
+  const uint8_t value = x[2 * threadIdx.x];
+  x[2 * threadIdx.x + shift] = static_cast<uint8_t>(value + x[2 * threadIdx.x + 1]);
+}
+void write_bytes_that_are_read(unsigned shift) {
+  const Array<uint8_t> x(std::vector<uint8_t>(6, 1));
+  launch(read_and_write_bytes, 1, 2, x.data(), shift);
+}
+void own_bytes_of_a_word() { write_bytes_that_are_read(1); }
+void others_bytes_of_a_word() { write_bytes_that_are_read(2); }
+
+// One block writes what all read: which value they get depends on the order. If it is the last,
+// it has read the value itself since the others did.
+__global__ void read_and_write(float* x, float* y, unsigned writer) {
+  y[blockIdx.x] = x[0];
+  if (blockIdx.x == writer) x[0] = 2.0F;
+}
+void block_writes(unsigned writer) {
   const Array<float> x(std::vector<float>(1, 1.0F));
   const Array<float> y(kBlocks);
-  launch(read_and_write, kBlocks, 1, x.data(), y.data());
+  launch(read_and_write, kBlocks, 1, x.data(), y.data(), writer);
 }
+void first_block_writes() { block_writes(0); }
+void last_block_writes() { block_writes(kBlocks - 1); }
 
 // Threads shift an array by one place, through global memory.
 __global__ void shift(float* x, bool barrier) {
@@ -73,6 +101,15 @@ void own_elements() {
   require(x.values() == std::vector<float>(kThreads, 5.0F), "the values");
 }
 
+__global__ void sum_of_all(const float* x, float* y) { y[blockIdx.x] = x[0] + x[1]; }
+void read_and_then_write() {
+  const Array<float> x(std::vector<float>(kBlocks, 1.0F));
+  const Array<float> y(kBlocks);
+  succeed(launch(sum_of_all, kBlocks, 1, x.data(), y.data()));
+  succeed(launch(sum_of_all, kBlocks, 1, y.data(), x.data()));
+  succeed(launch(add_one, 1, kBlocks, y.data()));
+}
+
 __global__ void meet(unsigned who) {
   if (threadIdx.x < who) __syncthreads();
 }
@@ -95,7 +132,13 @@ std::vector<Case> race_cases() {
       {"blocks write one element", blocks_write_one, "race with block "},
       {"blocks write bytes of one word", blocks_write_bytes, nullptr},
       {"blocks write one byte", blocks_write_one_byte, "race with block "},
-      {"a block writes what others read", block_writes_what_others_read, "race with "},
+      {"threads write the first byte of a word", threads_write_first_byte, "race with block 0"},
+      {"blocks write the first byte of a word", blocks_write_first_byte, "race with "},
+      {"own bytes of a word", own_bytes_of_a_word, nullptr},
+      {"bytes of a word that others read", others_bytes_of_a_word, "race with block 0, "},
+      {"a launch writes what the last one read", read_and_then_write, nullptr},
+      {"the first block writes what others read", first_block_writes, "race with "},
+      {"the last block writes what others read", last_block_writes, "race with "},
       {"a barrier between reads and writes", shift_with_barrier, nullptr},
       {"no barrier between reads and writes", shift_without_barrier, "race with block 0, thread "},
       {"own elements", own_elements, nullptr},

@@ -74,6 +74,15 @@ void freed_too_early() {
   static_cast<void>(cudaStreamSynchronize(stream.get()) == cudaSuccess);
 }
 
+// Freed before the stream has come to the allocation.
+void freed_before_it_begins() {
+  const Stream stream;
+  void* memory = nullptr;
+  succeed(cudaMallocAsync(&memory, kThreads * sizeof(float), stream.get()));
+  succeed(cudaFreeAsync(memory, nullptr));
+  static_cast<void>(cudaStreamSynchronize(stream.get()) == cudaSuccess);
+}
+
 void copy_from_pageable_memory() {
   const Stream stream;
   const Array<float> x(kThreads);
@@ -116,6 +125,7 @@ std::vector<Case> stream_cases() {
       {"memory of a stream", memory_of_stream_in_order, nullptr},
       {"memory of a stream too early", memory_of_stream_too_early, "has not yet come to"},
       {"memory freed too early", freed_too_early, "that has been freed"},
+      {"memory freed before it begins", freed_before_it_begins, "cudaFreeAsync: too early"},
       {"a copy of pageable memory", copy_from_pageable_memory, nullptr},
       {"events measure", events_measure, nullptr},
   };

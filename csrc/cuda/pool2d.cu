@@ -2,12 +2,13 @@
 //
 // A warp has outputs beside each other, so that what it loads of a row of the image is contiguous:
 // whole with a stride of 1, every second element with a stride of 2 and the others with the next
-// tap, from L1. Each element comes from memory once, windows that overlap find it in cache. For
-// float32, with the bytes for an output and the instructions that an H100 has in that time:
+// tap, from L1. Each element comes from memory once, windows that overlap find it in cache. On
+// paper, for float32 maxima with their winners, in bytes and instructions for an output:
 //
-//   2 x 2, stride 2     16 in, 4 out, 1 of the winner      180    bound by memory
-//   3 x 3, stride 2     16 in, 4 out, 1                    180    bound by memory
-//   3 x 3, stride 1      4 in, 4 out, 1                     75    bound by instructions
+//                      memory           time for    takes    share of the bandwidth
+//   2 x 2, stride 2    16 + 4 + 1 B     185         130      all
+//   3 x 3, stride 2    16 + 4 + 1 B     185         205      90 %
+//   3 x 3, stride 1     4 + 4 + 1 B      80         205      40 %
 #include "../kernels/extremum_rule.h"
 #include "pool2d.cuh"
 #include "pool2d.h"
@@ -15,13 +16,14 @@
 namespace convolt::cuda {
 namespace {
 
-// Which code visits the taps of windows.
-enum class Windows { kPairs, kDense, kDilated };
+// Which code visits the taps of windows: for 2 x 2, 3 x 3, others, and those with dilation.
+enum class Windows { kPairs, kThrees, kDense, kDilated };
 
 template <typename T>
 Windows windows_of(const Pool2dProblem& p, const T* x) {
   if (has_windows_of_pairs(p, x)) return Windows::kPairs;
-  return has_dilation(p) ? Windows::kDilated : Windows::kDense;
+  if (has_dilation(p)) return Windows::kDilated;
+  return p.kernel_h == 3 && p.kernel_w == 3 ? Windows::kThrees : Windows::kDense;
 }
 
 template <Windows kWindows>
@@ -45,6 +47,17 @@ template <Windows kWindows, typename T, typename Visit>
 __device__ inline void visit_window(const Axes& axes, const WindowTaps& taps, const T* plane,
                                     const PlanePoint& out, const Visit& visit) {
   const auto [rows, columns] = axes;
+  if constexpr (kWindows == Windows::kThrees) {  // no tests inside the image
+    if (taps.rows.end - taps.rows.begin == 3 && taps.columns.end - taps.columns.begin == 3) {
+      const T* const corner =
+          plane + rows.input(out.row, 0) * columns.size + columns.input(out.column, 0);
+#pragma unroll
+      for (int tap = 0; tap < 9; ++tap) {
+        visit(tap / 3, tap % 3, corner[tap / 3 * columns.size + tap % 3]);
+      }
+      return;
+    }
+  }
   for (int64_t kh = taps.rows.begin; kh < taps.rows.end; ++kh) {
     const T* const row = plane + rows.input(out.row, kh) * columns.size;
     if constexpr (kWindows == Windows::kPairs) {
@@ -52,6 +65,7 @@ __device__ inline void visit_window(const Axes& axes, const WindowTaps& taps, co
       visit(kh, 0, pair.element[0]);
       visit(kh, 1, pair.element[1]);
     } else {
+#pragma unroll 1  // narrow windows would only come to the rest of an unrolled loop
       for (int64_t kw = taps.columns.begin; kw < taps.columns.end; ++kw) {
         visit(kh, kw, row[columns.input(out.column, kw)]);
       }
@@ -107,17 +121,11 @@ __global__ void __launch_bounds__(kThreads, kResidentBlocks)
 
 template <typename T, bool kMinimum, bool kPlaces>
 void launch_extrema(const Pool2dProblem& p, const T* x, const PoolResults<T>& results) {
+  const Windows windows = windows_of(p, x);
   auto* kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kDense>;
-  switch (windows_of(p, x)) {
-    case Windows::kDense:
-      break;
-    case Windows::kPairs:
-      kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kPairs>;
-      break;
-    case Windows::kDilated:
-      kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kDilated>;
-      break;
-  }
+  if (windows == Windows::kPairs) kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kPairs>;
+  if (windows == Windows::kThrees) kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kThrees>;
+  if (windows == Windows::kDilated) kernel = &pool_extrema<T, kMinimum, kPlaces, Windows::kDilated>;
   launch_walk("pool_extrema", kernel, outputs_of(p), p, x, results);
 }
 
@@ -138,8 +146,10 @@ void extremum_pool2d_forward(const std::string&, const Pool2dProblem& problem,
 
 template <typename T>
 void avg_pool2d_forward(const Pool2dProblem& problem, const T* x, T* y) {
-  auto* const kernel = has_windows_of_pairs(problem, x) ? &pool_averages<T, Windows::kPairs>
-                                                        : &pool_averages<T, Windows::kDense>;
+  const Windows windows = windows_of(problem, x);
+  auto* kernel = &pool_averages<T, Windows::kDense>;
+  if (windows == Windows::kPairs) kernel = &pool_averages<T, Windows::kPairs>;
+  if (windows == Windows::kThrees) kernel = &pool_averages<T, Windows::kThrees>;
   launch_walk("pool_averages", kernel, outputs_of(problem), problem, x, y);
 }
 

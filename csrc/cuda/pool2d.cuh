@@ -1,10 +1,10 @@
 // What the kernels of pooling share: the walk over the elements of planes, and windows as outputs
 // and pixels see them. All of it is arithmetic of ../geometry.h.
 //
-// Pooling is bound by memory: a 2 x 2 maximum moves 20 bytes for an output, and an H100 has some
-// 170 instructions for it in that time. An int64 division takes 30 to 70 of them, so there are none
-// for each element: walks carry instead, and strides and dilations are constants where they are
-// the usual ones.
+// Pooling would be bound by memory: in the time of a byte an H100 has some nine instructions for a
+// thread (132 multiprocessors of 128 lanes at 1.75 GHz, 3.35 TB/s). An int64 division takes 30 to
+// 70, so there are none for each element: walks carry instead, and where strides and dilations are
+// the usual ones they are constants.
 #pragma once
 
 #include <array>

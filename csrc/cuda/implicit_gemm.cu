@@ -5,11 +5,6 @@
 namespace convolt::cuda {
 namespace {
 
-template <typename T>
-bool is_aligned(const T* p) {
-  return reinterpret_cast<uintptr_t>(p) % 16 == 0;
-}
-
 // Images of whole planes, `pixels` each.
 template <typename T>
 Target<T> image_target(T* images, int64_t channels, int64_t groups, int64_t batch, int64_t h,
@@ -23,8 +18,22 @@ Target<T> image_target(T* images, int64_t channels, int64_t groups, int64_t batc
   target.row_stride = w;
   target.column_stride = 1;
   target.pixels = make_walk<3>({batch, h, w}, 1);
-  target.aligned = plane % kVector<T> == 0 && is_aligned(images);
+  target.in_vectors = plane % kVectorWidth<T> == 0;
   return target;
+}
+
+// Columns are windows on images, rows the taps.
+template <typename T>
+ImageOperand<T> window_columns(const T* images, int64_t channels, int64_t groups, int64_t batch,
+                               const WindowAxis& v, const WindowAxis& h) {
+  const int64_t plane = v.size * h.size;
+  return {images,
+          channels / groups * plane,
+          static_cast<int>(v.size),
+          static_cast<int>(h.size),
+          tap_points(v, h, plane),
+          pixel_points(v, h, channels * plane),
+          make_walk<3>({batch, v.out, h.out}, 1)};
 }
 
 // A phase of the stride along both axes.
@@ -45,7 +54,7 @@ ArrayOperand<T> phase_weight(const Conv2dProblem& p, const Phase& phase, const T
   return {weight + v.last_tap * p.kernel_w + h.last_tap,
           p.group_out_channels() * output,
           p.taps(),
-          {output, -v.tap_step * p.kernel_w, -h.tap_step}};
+          {output, -v.tap_step * p.kernel_w, -h.tap_step, 0, 0, 0}};
 }
 
 // A phase that no tap meets is a product with k = 0, which leaves the bias.
@@ -53,26 +62,21 @@ template <typename T>
 void backward_data(const Conv2dProblem& p, const Phase& phase, const T* dy, const T* weight,
                    const T* bias, T* dx) {
   const PhaseAxis &v = phase.vertical, &h = phase.horizontal;
-  Product<ArrayOperand<T>, ImageOperand<T, false>, false> product = {};
+  Product<ArrayOperand<T>, ImageOperand<T>, false> product = {};
   product.size = {p.groups, p.group_in_channels(), p.batch * v.pixels * h.pixels,
                   p.group_out_channels() * v.taps * h.taps};
   product.a = phase_weight(p, phase, weight);
-  product.b = {dy,
-               p.group_out_channels() * p.out_pixels(),
-               window_on_dy(v, p.out_h),
-               window_on_dy(h, p.out_w),
-               p.out_channels * p.out_pixels(),
-               p.out_pixels(),
-               make_walk<3>({p.batch, v.pixels, h.pixels}, 1)};
-  product.walk = make_walk<3>(
-      {p.group_out_channels(), std::max<int64_t>(v.taps, 1), std::max<int64_t>(h.taps, 1)}, 1);
+  product.b = window_columns(dy, p.out_channels, p.groups, p.batch, window_on_dy(v, p.out_h),
+                             window_on_dy(h, p.out_w));
+  product.k_extents = {p.group_out_channels(), std::max<int64_t>(v.taps, 1),
+                       std::max<int64_t>(h.taps, 1)};
   product.c = image_target(dx, p.in_channels, p.groups, p.batch, p.in_h, p.in_w);
   if (p.window.stride_h > 1 || p.window.stride_w > 1) {
     product.c.data += v.phase * p.in_w + h.phase;
     product.c.row_stride *= p.window.stride_h;
     product.c.column_stride = p.window.stride_w;
     product.c.pixels = product.b.columns_walk;
-    product.c.aligned = false;
+    product.c.in_vectors = false;
   }
   product.c.bias = bias;
   launch_product(plan_tiles<T>(product.size), product);
@@ -82,8 +86,10 @@ void backward_data(const Conv2dProblem& p, const Phase& phase, const T* dy, cons
 
 bool has_implicit_gemm(const Conv2dProblem& p) {
   const WindowParams& w = p.window;
+  const int64_t channels = std::max(p.group_in_channels(), p.group_out_channels());
   return p.in_h + w.pad_top + w.pad_bottom <= kLargestPaddedSize &&
-         p.in_w + w.pad_left + w.pad_right <= kLargestPaddedSize;
+         p.in_w + w.pad_left + w.pad_right <= kLargestPaddedSize &&
+         channels * p.taps() <= kLongestSum;
 }
 
 ProductSize forward_size(const Conv2dProblem& p) {
@@ -94,18 +100,12 @@ ProductSize forward_size(const Conv2dProblem& p) {
 template <typename T>
 void implicit_gemm_forward(const Conv2dProblem& p, const T* x, const T* weight, const T* bias,
                            bool relu, T* y) {
-  Product<ContiguousOperand<T>, ImageOperand<T, false>, false> product = {};
+  Product<ContiguousOperand<T>, ImageOperand<T>, false> product = {};
   product.size = forward_size(p);
   const int64_t k = product.size.k;
-  product.a = {weight, product.size.m * k, k, k % kVector<T> == 0 && is_aligned(weight)};
-  product.b = {x,
-               p.group_in_channels() * p.in_pixels(),
-               vertical(p),
-               horizontal(p),
-               p.in_channels * p.in_pixels(),
-               p.in_pixels(),
-               make_walk<3>({p.batch, p.out_h, p.out_w}, 1)};
-  product.walk = make_walk<3>({p.group_in_channels(), p.kernel_h, p.kernel_w}, 1);
+  product.a = {weight, product.size.m * k, k, k % kVectorWidth<T> == 0};
+  product.b = window_columns(x, p.in_channels, p.groups, p.batch, vertical(p), horizontal(p));
+  product.k_extents = {p.group_in_channels(), p.kernel_h, p.kernel_w};
   product.c = image_target(y, p.out_channels, p.groups, p.batch, p.out_h, p.out_w);
   product.c.bias = bias;
   product.c.relu = relu;

@@ -19,8 +19,8 @@ namespace convolt::cuda {
 ProductSize forward_size(const Conv2dProblem& problem);
 ProductSize backward_weights_size(const Conv2dProblem& problem);
 
-// Whether rows and columns of the padded image fit into the 32 bits that the kernels give them,
-// with room for the reach of a tap: up to 2^30.
+// Whether 32 bits are enough for what the kernels count in them: the rows and the columns of a
+// padded image, and the elements of a sum over taps. Up to 2^30 of each.
 bool has_implicit_gemm(const Conv2dProblem& problem);
 
 // Each sum is made in the order of k, whatever tiles are chosen: the same bits for an image alone

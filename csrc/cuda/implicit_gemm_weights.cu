@@ -1,19 +1,9 @@
+#include "elementwise.h"
 #include "implicit_gemm.h"
 #include "tiled_product.cuh"
 
 namespace convolt::cuda {
 namespace {
-
-// y[i] = the sum of all parts[., i], first to last.
-template <typename T>
-__global__ void sum_parts(const T* __restrict__ parts, int64_t count, int64_t elements,
-                          T* __restrict__ y) {
-  for (int64_t i = first_element(); i < elements; i += all_threads()) {
-    T sum = 0;
-    for (int64_t part = 0; part < count; ++part) sum += parts[part * elements + i];
-    y[i] = sum;
-  }
-}
 
 // The rows of all groups, one below the other: `dweight`, or one part of it after the other.
 template <typename T>
@@ -25,8 +15,7 @@ Target<T> weight_target(const ProductSize& size, T* data) {
   target.plane_stride = size.n;
   target.column_stride = 1;
   target.pixels = make_walk<3>({1, 1, size.n}, 1);
-  target.aligned =
-      size.n % kVector<T> == 0 && reinterpret_cast<uintptr_t>(data) % (sizeof(T) * kVector<T>) == 0;
+  target.in_vectors = size.n % kVectorWidth<T> == 0;
   return target;
 }
 
@@ -39,20 +28,20 @@ ProductSize backward_weights_size(const Conv2dProblem& p) {
 
 template <typename T>
 void implicit_gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T* x, T* dweight) {
-  Product<ArrayOperand<T>, ImageOperand<T, true>, true> product = {};
+  Product<ArrayOperand<T>, ImageOperand<T>, true> product = {};
   product.size = backward_weights_size(p);
   product.a = {dy,
                p.group_out_channels() * p.out_pixels(),
                p.out_pixels(),
-               {p.out_channels * p.out_pixels(), p.out_w, 1}};
+               {p.out_channels * p.out_pixels(), p.out_w, 1, 0, 0, 0}};
   product.b = {x,
                p.group_in_channels() * p.in_pixels(),
-               vertical(p),
-               horizontal(p),
-               p.in_channels * p.in_pixels(),
-               p.in_pixels(),
+               static_cast<int>(p.in_h),
+               static_cast<int>(p.in_w),
+               pixel_points(vertical(p), horizontal(p), p.in_channels * p.in_pixels()),
+               tap_points(vertical(p), horizontal(p), p.in_pixels()),
                make_walk<3>({p.group_in_channels(), p.kernel_h, p.kernel_w}, 1)};
-  product.walk = make_walk<3>({p.batch, p.out_h, p.out_w}, 1);
+  product.k_extents = {p.batch, p.out_h, p.out_w};
   const TilePlan plan = plan_tiles<T>(product.size);
   if (plan.parts.count == 1) {
     product.c = weight_target(product.size, dweight);
@@ -62,8 +51,7 @@ void implicit_gemm_backward_weights(const Conv2dProblem& p, const T* dy, const T
   const Scratch<T> parts(plan.parts.count * elements);
   product.c = weight_target(product.size, parts.data());
   launch_product(plan, product);
-  launch("sum_parts", sum_parts<T>, grid_of_threads(elements), parts.data(), plan.parts.count,
-         elements, dweight);
+  sum(1, plan.parts.count, elements, parts.data(), dweight);
 }
 
 template void implicit_gemm_backward_weights(const Conv2dProblem&, const float*, const float*,

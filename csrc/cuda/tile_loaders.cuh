@@ -10,34 +10,33 @@
 #pragma once
 
 #include "operands.cuh"
-#include "vectors.cuh"
+#include "vector_access.cuh"
 
 namespace convolt::cuda {
 
-constexpr int kWarp = 32;
+template <typename T>
+__device__ inline void load_vector(const T* from, T* to) {
+  const auto run = load_run<kVectorWidth<T>>(from, 0);
+#pragma unroll
+  for (int e = 0; e < kVectorWidth<T>; ++e) to[e] = run.element[e];
+}
 
-// Where a step along k is, and where the sum ends.
-struct Step {
-  int64_t k, end;
-};
-
-// How the threads of a block lie on the tiles that they fetch element by element, kRows times one
-// below the other: a warp along one row, whose place is then the same for all of it; or where k is
-// what is contiguous in memory across eight rows, a sector of 32 bytes or two.
+// How the threads of a block lie on the tiles that they fetch element by element: each in one row,
+// which it shares with its neighbours, so that the places of the row are the same for all of them;
+// or where k is what is contiguous in memory with the rows side by side, sectors of 32 bytes or
+// two. A thread of 128 x 128 takes four columns.
 template <typename Tile, bool kAlongK>
 struct FetchingThreads {
-  static constexpr int kWarps = Tile::kThreads / kWarp;
-  static constexpr int kRowsAtOnce = kAlongK ? Tile::kK : kWarps / (kWarps > 4 ? 2 : 1);
-  static constexpr int kColumnsAtOnce = Tile::kThreads / kRowsAtOnce;
-  static constexpr int kRows = Tile::kK / kRowsAtOnce;
+  static constexpr int kRows = Tile::kK;
+  static constexpr int kColumns = Tile::kThreads / kRows;
 
   static __device__ int row() {
     const int thread = static_cast<int>(threadIdx.x);
-    return kAlongK ? thread % kRowsAtOnce : thread / kColumnsAtOnce;
+    return kAlongK ? thread % kRows : thread / kColumns;
   }
   static __device__ int column() {
     const int thread = static_cast<int>(threadIdx.x);
-    return kAlongK ? thread / kRowsAtOnce : thread % kColumnsAtOnce;
+    return kAlongK ? thread / kRows : thread % kColumns;
   }
 };
 
@@ -45,85 +44,90 @@ struct FetchingThreads {
 template <typename Threads, int kExtent, typename Operand>
 class ElementLoader {
   using T = typename Operand::Element;
-  static constexpr int kApart = Threads::kColumnsAtOnce;
+  static constexpr int kApart = Threads::kColumns;
   static constexpr int kColumns = kExtent / kApart;
   static_assert(kColumns * kApart == kExtent);
 
  public:
-  __device__ ElementLoader(const Operand& operand, int64_t group, int64_t first, int64_t columns)
+  __device__ ElementLoader(const Operand& operand, int64_t group, int64_t first, int64_t columns,
+                           const Index<3>& point)
       : operand_(operand),
-        data_(operand.data + group * operand.group_stride),
+        row_(operand.data + group * operand.group_stride +
+             operand.row_offset(point, first + Threads::column())),
         columns_(operand.template columns<kColumns, kApart>(first + Threads::column(), columns)) {}
 
-  // The i-th of this thread's rows, which is at `index`.
-  __device__ void fetch(int i, const Step& step, const Index<3>& index) {
-    const auto row = operand_.row(index);
-    const bool inside = step.k + Threads::row() + i * Threads::kRowsAtOnce < step.end;
+  // Of the rows of this step `left` are of the sum.
+  __device__ void fetch(int left, const Point& point) {
+    const bool inside = Threads::row() < left;
 #pragma unroll
     for (int j = 0; j < kColumns; ++j) {
-      elements_[i][j] = inside ? operand_.at(data_, columns_, j, row) : T{0};
+      elements_[j] = inside ? operand_.at(row_, point, columns_, j) : T{0};
     }
   }
+
+  __device__ void advance(const Point& point) { operand_.along_k_strides().advance(point, row_); }
 
   template <typename SharedTile>
   __device__ void store(SharedTile& tile) const {
 #pragma unroll
-    for (int i = 0; i < Threads::kRows; ++i) {
-      auto& row = tile[Threads::row() + i * Threads::kRowsAtOnce];
-#pragma unroll
-      for (int j = 0; j < kColumns; ++j) row[Threads::column() + j * kApart] = elements_[i][j];
+    for (int j = 0; j < kColumns; ++j) {
+      tile[Threads::row()][Threads::column() + j * kApart] = elements_[j];
     }
   }
 
  private:
   const Operand& operand_;
-  const T* data_;
+  const T* row_;
   typename Operand::template Columns<kColumns, kApart> columns_;
-  T elements_[Threads::kRows][kColumns];
+  T elements_[kColumns];
 };
 
 // Vectors of 16 bytes along k, one for each thread as far as there are; where they are not aligned
 // their elements one by one.
 template <typename Tile, int kExtent, typename T>
 class VectorLoader {
-  static constexpr int kVectorsInK = Tile::kK / kVector<T>;
+  static constexpr int kVectorsInK = Tile::kK / kVectorWidth<T>;
   static constexpr int kVectors = kExtent * kVectorsInK;
   static_assert(kVectors <= Tile::kThreads);
 
  public:
   __device__ VectorLoader(const ContiguousOperand<T>& operand, int64_t group, int64_t first,
-                          int64_t columns)
-      : aligned_(operand.aligned),
+                          int64_t columns, const Index<3>&)
+      : in_vectors_(operand.in_vectors && is_aligned(operand.data)),
         inside_(is_mine() && first + column() < columns),
-        column_(operand.data + group * operand.group_stride + (first + column()) * operand.leading +
-                row()) {}
+        next_(operand.data + group * operand.group_stride + (first + column()) * operand.leading +
+              row()) {}
 
-  __device__ void fetch(int i, const Step& step, const Index<3>&) {
-    if (i > 0) return;  // one vector is all
-    const int64_t count = inside_ ? step.end - step.k - row() : 0;
-    if (aligned_ && count > 0) {
-      load_vector(column_ + step.k, elements_);
+  __device__ void fetch(int left, const Point&) {
+    const int count = inside_ ? left - row() : 0;
+    if (in_vectors_ && count > 0) {
+      load_vector(next_, elements_);
     } else {
 #pragma unroll
-      for (int e = 0; e < kVector<T>; ++e) elements_[e] = e < count ? column_[step.k + e] : T{0};
+      for (int e = 0; e < kVectorWidth<T>; ++e) elements_[e] = e < count ? next_[e] : T{0};
     }
+    next_ += Tile::kK;
   }
+
+  __device__ void advance(const Point&) {}
 
   template <typename SharedTile>
   __device__ void store(SharedTile& tile) const {
     if (!is_mine()) return;
 #pragma unroll
-    for (int e = 0; e < kVector<T>; ++e) tile[row() + e][column()] = elements_[e];
+    for (int e = 0; e < kVectorWidth<T>; ++e) tile[row() + e][column()] = elements_[e];
   }
 
  private:
-  static __device__ int row() { return static_cast<int>(threadIdx.x) % kVectorsInK * kVector<T>; }
+  static __device__ int row() {
+    return static_cast<int>(threadIdx.x) % kVectorsInK * kVectorWidth<T>;
+  }
   static __device__ int column() { return static_cast<int>(threadIdx.x) / kVectorsInK; }
   static __device__ bool is_mine() { return static_cast<int>(threadIdx.x) < kVectors; }
 
-  bool aligned_, inside_;
-  const T* column_;
-  T elements_[kVector<T>];
+  bool in_vectors_, inside_;
+  const T* next_;
+  T elements_[kVectorWidth<T>];
 };
 
 template <typename Tile, typename Threads, int kExtent, typename Operand>

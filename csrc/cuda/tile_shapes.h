@@ -2,8 +2,6 @@
 // product only, never at the device: the same problem gives the same sums everywhere.
 #pragma once
 
-#include <algorithm>
-
 #include "../common.h"
 
 namespace convolt::cuda {
@@ -15,7 +13,7 @@ constexpr int kStep = 8;
 struct TileShape {
   int m, n, thread_m, thread_n;
   int resident;  // blocks on a multiprocessor: 65536 registers, up to 128 for a thread
-  double share;  // of the peak of fused multiply-adds that is expected; see tiled_product.cuh
+  double share;  // of the peak of multiply-adds at most; see tiled_product.cuh
 };
 
 template <typename T>
@@ -26,15 +24,19 @@ template <>
 struct TileShapes<float> {
   static constexpr int kCount = 3;
   static constexpr TileShape kAll[kCount] = {
-      {128, 128, 8, 8, 2, 0.65}, {64, 64, 8, 4, 4, 0.5}, {32, 128, 4, 8, 4, 0.45}};
+      {128, 128, 8, 8, 2, 0.66}, {64, 64, 8, 4, 4, 0.51}, {32, 128, 4, 8, 4, 0.45}};
 };
-
-// A multiply-add of doubles takes two cycles or more, which hide more of the rest.
 template <>
 struct TileShapes<double> {
   static constexpr int kCount = 2;
-  static constexpr TileShape kAll[kCount] = {{64, 64, 4, 4, 2, 0.7}, {32, 64, 4, 4, 4, 0.65}};
+  static constexpr TileShape kAll[kCount] = {{64, 64, 4, 4, 2, 0.79}, {32, 64, 4, 4, 4, 0.7}};
 };
+
+// Stands for the multiprocessors of any device; today's have 40 to 170.
+constexpr int64_t kMultiprocessors = 128;
+
+// A tile counts along k in 32 bits.
+constexpr int64_t kLongestSum = int64_t{1} << 30;
 
 // C[m, n] = sum over k of A[m, k] B[k, n] for each group. A long k may be cut into parts, with a
 // sum of its own for each, where m and n make few tiles.
@@ -55,38 +57,10 @@ struct TilePlan {
   double cost;
 };
 
-// Stands for the multiprocessors of any device; today's have 40 to 170.
-constexpr int64_t kMultiprocessors = 128;
-
-inline int64_t tiles_of(const TileShape& tile, const ProductSize& size) {
-  return size.groups * ceil_div(size.m, tile.m) * ceil_div(size.n, tile.n);
-}
-
-// As many as give each multiprocessor two tiles, of 32 steps at least: the sum of the parts is to
-// cost little beside them.
-inline Parts parts_of(const TileShape& tile, const ProductSize& size) {
-  constexpr int64_t kLeast = 32 * kStep;
-  int64_t count = 1;
-  if (size.divisible && size.k > kLeast) {
-    const int64_t tiles = std::max<int64_t>(tiles_of(tile, size), 1);
-    count = std::min(ceil_div(2 * kMultiprocessors, tiles), size.k / kLeast);
-  }
-  const int64_t length = round_up(ceil_div(std::max<int64_t>(size.k, 1), count), kStep);
-  return {std::max<int64_t>(ceil_div(size.k, length), 1), length};
-}
+// For tests: the tile that all products take, if T has so many, or -1, as at first, for the best.
+void set_tile_shape(int shape);
 
 template <typename T>
-TilePlan plan_tiles(const ProductSize& size) {
-  TilePlan best = {};
-  for (int i = 0; i < TileShapes<T>::kCount; ++i) {
-    const TileShape& tile = TileShapes<T>::kAll[i];
-    const Parts parts = parts_of(tile, size);
-    const int64_t waves = ceil_div(tiles_of(tile, size) * parts.count, kMultiprocessors);
-    const double cost = static_cast<double>(waves) * tile.m * tile.n *
-                        static_cast<double>(parts.length) / tile.share;
-    if (i == 0 || cost < best.cost) best = {i, parts, cost};
-  }
-  return best;
-}
+TilePlan plan_tiles(const ProductSize& size);
 
 }  // namespace convolt::cuda

@@ -19,13 +19,15 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 # On a CUDA device the suite runs once: no instruction sets, no threads.
 ON_DEVICE = os.environ.get("CONVOLT_DEVICE", "cpu") not in ("", "cpu")
+if ON_DEVICE:
+    convolt.get_device()  # an error, where tests would be skipped for want of it
 
 # What is about the engine of the CPU in every test: its kernels, its memory, its processes. Single
 # tests of other files have the mark.
 CPU_ONLY = (
-    *("test_at_once", "test_benchmark*", "test_folded_taps", "test_gemm_drivers"),
-    *("test_guard_pages", "test_isa", "test_memory", "test_plan", "test_processes"),
-    *("test_threads", "test_winograd*"),
+    *("test_algorithm", "test_at_once", "test_benchmark*", "test_folded_taps"),
+    *("test_gemm_drivers", "test_guard_pages", "test_isa", "test_memory", "test_plan"),
+    *("test_processes", "test_threads", "test_winograd*"),
 )
 
 

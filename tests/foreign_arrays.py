@@ -16,9 +16,7 @@ import convolt
 from convolt.cuda import Array
 
 
-class InterfaceArray:
-    """Speaks ``__cuda_array_interface__`` alone, with its stream, as CuPy's arrays do."""
-
+class _Described:
     def __init__(
         self, memory: Array, strides: tuple[int, ...] | None = None, *, stream: int | None = None
     ) -> None:
@@ -41,6 +39,14 @@ class InterfaceArray:
         }
 
 
+class InterfaceArray(_Described):
+    """Speaks ``__cuda_array_interface__`` alone, with its stream, as CuPy's arrays do."""
+
+
+class BareArray(_Described):
+    """Speaks it too, and is of a library that takes nothing by DLPack."""
+
+
 class CapsuleArray:
     """Speaks DLPack alone; its library computes on a current stream, as PyTorch does."""
 
@@ -55,10 +61,6 @@ class CapsuleArray:
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self.memory.__dlpack_device__()
-
-
-class BareArray(InterfaceArray):
-    """Of a library that takes nothing by DLPack."""
 
 
 def _taken(array: Any) -> Array:

@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def test_build_info() -> None:
     assert info["algorithm"] == convolt.get_algorithm()
     assert isinstance(info["openmp"], bool)
     assert info["num_threads"] == convolt.get_num_threads()
-    assert info["cuda"] is False
+    assert info["cuda"] is (find_spec("convolt._cuda") is not None)
 
 
 # --- threads ------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ def test_relu_lets_nan_through_and_stops_what_is_infinite(
     assert_same(gradients.dx, expected)
 
 
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("prepare", [np.copy, np.asfortranarray])
 def test_overwritten_dy_has_been_through_relu(isa: str, prepare: Any) -> None:
     (dy, x, weight), _ = expected_result("groups, strided", np.float32)

@@ -198,6 +198,7 @@ def test_more_than_memory_is_a_memory_error(call: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["max_pool2d", "min_pool2d", "avg_pool2d"])
+@pytest.mark.cpu_only
 def test_a_memory_error_of_the_engine_names_the_function(name: str, dtype: Any) -> None:
     """More than a thousand windows, each with a place for two thousand million taps."""
     window = {"kernel_size": (1, LARGEST), "stride": 1, "padding": (0, 2**30 + 600)}

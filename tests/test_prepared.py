@@ -28,7 +28,10 @@ from memory_layouts import LAYOUTS
 from strategies import Conv2dCase, conv2d_cases, conv2d_operands, exact_integers, seeds
 
 BACKENDS = pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
-NAMED = pytest.mark.parametrize("algorithm", ["gemm", "winograd_2x2", "winograd_4x4"])
+WINOGRAD = [
+    pytest.param(name, marks=pytest.mark.cpu_only) for name in ("winograd_2x2", "winograd_4x4")
+]
+NAMED = pytest.mark.parametrize("algorithm", ["gemm", *WINOGRAD])
 activations = st.sampled_from([None, "relu"])
 
 
@@ -91,6 +94,7 @@ def test_an_image_of_the_size_of_the_filters() -> None:
 
 
 @NAMED
+@pytest.mark.cpu_only
 def test_instruction_sets_in_turn(algorithm: str) -> None:
     x, weight = normal(5, (1, 16, 12, 12), (40, 16, 3, 3))
     prepared = functional.PreparedConv2d(weight, algorithm=algorithm)
@@ -166,7 +170,10 @@ def test_the_weight_may_be_freed(backend: Any) -> None:
 PARAMETERS = [
     {},
     {"stride": (2, 1), "padding": "same_upper", "dilation": 2, "activation": "relu"},
-    {"padding": ((1, 2), (0, 3)), "groups": 2, "algorithm": "winograd_4x4"},
+    pytest.param(
+        {"padding": ((1, 2), (0, 3)), "groups": 2, "algorithm": "winograd_4x4"},
+        marks=pytest.mark.cpu_only,
+    ),
 ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from convolt import _core
@@ -19,7 +20,8 @@ def build_info() -> dict[str, Any]:
     dict
         ``version``, ``compiler``, ``flags`` and ``kernel_flags``; ``isas_compiled``,
         ``isas_supported`` (by this CPU) and ``isa_selected``; ``algorithm``, ``openmp``,
-        ``num_threads``, ``cuda``.
+        ``num_threads``; ``cuda``, whether there is a module for CUDA, of which
+        :mod:`convolt.cuda` knows more.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def build_info() -> dict[str, Any]:
     >>> info["isa_selected"] in info["isas_supported"]
     True
     """
-    return _core.build_info()
+    return {**_core.build_info(), "cuda": find_spec("convolt._cuda") is not None}
 
 
 def set_isa(name: str | None) -> None:

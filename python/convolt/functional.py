@@ -12,6 +12,10 @@ outputs, the odd row at the end or at the beginning). `out` is an array to write
 C-contiguous, of the right shape and dtype, and apart from the inputs. A flag is a bool, Python's or
 NumPy's.
 
+In place of NumPy arrays all functions take arrays on a CUDA device, `convolt.cuda.Array` or those
+of another library: they are computed there, and the same kind comes back; see :mod:`convolt.cuda`.
+A mixture of both is a ``TypeError``.
+
 What violates this raises a ``TypeError`` (a dtype, an argument of the wrong kind) or a
 ``ValueError`` (a shape, a value) that names the function, the argument, what was expected and what
 came. ``MemoryError`` where memory is short.

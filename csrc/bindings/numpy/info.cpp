@@ -30,7 +30,6 @@ py::dict build_info() {
   info["algorithm"] = default_algorithm();
   info["openmp"] = has_openmp();
   info["num_threads"] = num_threads();
-  info["cuda"] = false;
   return info;
 }
 

@@ -285,7 +285,7 @@ def asarray(x: Any, dtype: Any = None, *, device: str | None = None) -> Array:
     function = "asarray"
     name = None if device is None else resolve(device, function)
     if is_on_device(x):
-        array = as_own(x)
+        array = x if isinstance(x, Array) else Array(take(x)[0])
         if dtype is not None and np.dtype(dtype) != array.dtype:
             raise TypeError(
                 f"asarray: dtype must be {array.dtype} as that of x, which is on a device already, "

@@ -28,6 +28,7 @@ set(cuda_sources
   pool2d.cu
   pool2d_backward.cu
   reduce.cu
+  tile_shapes.cu
   timing.cu)
 list(TRANSFORM cuda_sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda/")
 add_library(convolt_cuda STATIC ${cuda_sources})

@@ -116,6 +116,7 @@ def test_both_backends_agree(name, dtype):
         assert difference <= tolerance * np.linalg.norm(expected[key]), key
 
 
+@pytest.mark.cpu_only  # test_cuda_training.py has steps of training
 @EACH
 def test_it_learns_a_few_digits(name):
     """Sigmoids need long until something happens."""

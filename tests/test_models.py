@@ -81,6 +81,7 @@ def test_shapes_and_parameters_are_those_of_the_docstring(name):
     assert SMALL[name](num_classes=4, seed=0)(x).shape == (3, 4)
 
 
+@pytest.mark.cpu_only  # the backends' gradients agree, test_cuda_layers.py says
 @EACH
 def test_gradients_are_those_of_central_differences(name):
     """Along random directions, one for each parameter."""

@@ -28,7 +28,9 @@ set(cuda_sources
   pool2d.cu
   pool2d_backward.cu
   reduce.cu
-  timing.cu)
+  tile_shapes.cu
+  timing.cu
+  yardsticks.cu)
 list(TRANSFORM cuda_sources PREPEND "${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda/")
 add_library(convolt_cuda STATIC ${cuda_sources})
 target_include_directories(convolt_cuda PUBLIC csrc)

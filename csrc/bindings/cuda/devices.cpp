@@ -127,12 +127,9 @@ void register_devices(py::module_& m) {
   m.def("allow_tf32", &cuda::allow_tf32, arg("allowed"));
   m.def("tf32_allowed", &cuda::tf32_allowed);
   m.def("set_kernels", &set_kernels, arg("name"));
-  m.def("set_tile_shape", &cuda::set_tile_shape, arg("shape"));
-  m.def("set_column_scratch", &cuda::set_column_scratch, arg("bytes"));
   m.def("set_most_blocks", &set_most_blocks, arg("blocks"));
   m.def("set_tile_shape", &cuda::set_tile_shape, arg("shape"));
   m.def("set_column_scratch", &cuda::set_column_scratch, arg("bytes"));
-  m.def("fma_chains", &fma_chains, arg("dtype"), arg("iterations"));
 }
 
 }  // namespace convolt

@@ -82,16 +82,6 @@ void set_most_blocks(int64_t blocks) {
   cuda::set_most_blocks(blocks);
 }
 
-double fma_chains(const std::string& dtype, int64_t iterations) {
-  if (dtype != "float32" && dtype != "float64") {
-    throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
-  }
-  return without_gil([&] {
-    return dtype == "float32" ? cuda::fma_chains<float>(iterations)
-                              : cuda::fma_chains<double>(iterations);
-  });
-}
-
 }  // namespace
 
 void register_devices(py::module_& m) {

@@ -69,9 +69,13 @@ void set_kernels(const std::string& name) {
 }
 
 double fma_chains(const std::string& dtype, int64_t iterations) {
-  if (dtype == "float32") return cuda::fma_chains<float>(iterations);
-  if (dtype == "float64") return cuda::fma_chains<double>(iterations);
-  throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
+  if (dtype != "float32" && dtype != "float64") {
+    throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
+  }
+  return without_gil([&] {
+    return dtype == "float32" ? cuda::fma_chains<float>(iterations)
+                              : cuda::fma_chains<double>(iterations);
+  });
 }
 
 void set_most_blocks(int64_t blocks) {

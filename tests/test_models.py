@@ -299,6 +299,7 @@ def test_the_normalization_of_alexnet_is_that_of_the_paper():
     np.testing.assert_allclose(alexnet_normalization()(x), expected, rtol=1e-12)
 
 
+@pytest.mark.cpu_only  # too long for a stand-in of a device
 def test_alexnet_learns_and_drops_inputs_in_training_only():
     model = AlexNet(seed=Repeating())
     assert size(model) == 62_378_344

@@ -1,4 +1,5 @@
-// Marks what CUDA kernels call as well. Nothing else may be here: the kernel objects include it too.
+// Marks what CUDA kernels call as well. Nothing else may be here: the kernel objects include it
+// too.
 #pragma once
 
 #if defined(__CUDACC__)

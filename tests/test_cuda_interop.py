@@ -1,4 +1,4 @@
-"""Arrays on a device in the public functions: of which kind, whose memory, in which order.
+"""Arrays on a device in the public functions: of which kind, in whose memory, what is refused.
 
 What the operators compute is tested by the whole suite, with CONVOLT_DEVICE set.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,74 +16,26 @@ import pytest
 
 import convolt
 import foreign_arrays
-from convolt import _functional_winners as winners
-from convolt.cuda import Array, asarray, use_stream
-from cuda_device import needs_device, needs_stand_in
+from convolt.cuda import Array, asarray
+from cuda_device import needs_device
 from foreign_arrays import BareArray, CapsuleArray, InterfaceArray, on_host
-from strategies import exact_integers
+from operator_calls import (
+    BIAS,
+    DY,
+    FOLDED,
+    KINDS,
+    OPERATORS,
+    POOLED,
+    TRANSPOSED,
+    VALUES,
+    WEIGHT,
+    X,
+    Y,
+    arrays_of,
+    put_as,
+)
 
 pytestmark = [needs_device, pytest.mark.usefixtures("numpy_on_the_cpu")]
-
-RNG = np.random.default_rng(11)
-X, WEIGHT, BIAS, DY, TRANSPOSED = (
-    exact_integers(RNG, shape, np.float32)
-    for shape in [(2, 3, 6, 5), (4, 3, 3, 3), (4,), (2, 4, 4, 3), (3, 4, 3, 3)]
-)
-VALUES = exact_integers(RNG, (3,), np.float32)
-POOLED = exact_integers(RNG, (2, 3, 3, 2), np.float32)
-Y = np.maximum(DY, 0)
-FOLDED = np.ones((2, 4, 4), np.float32)
-
-KINDS: dict[str, Callable[[Array], Any]] = {
-    "own": lambda array: array,
-    "interface": InterfaceArray,
-    "capsule": CapsuleArray,
-}
-
-# Each takes a function that puts its arrays somewhere, and returns one result or several.
-OPERATORS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
-    "conv2d": lambda put: convolt.conv2d(put(X), put(WEIGHT), put(BIAS), activation="relu"),
-    "conv2d_backward": lambda put: convolt.conv2d_backward(put(DY), put(X), put(WEIGHT)),
-    "conv2d_backward of relu": lambda put: convolt.conv2d_backward(
-        put(DY), put(X), put(WEIGHT), activation="relu", y=put(Y), needs=["dx", "dbias"]
-    ),
-    "conv_transpose2d": lambda put: convolt.conv_transpose2d(put(X), put(TRANSPOSED), put(BIAS)),
-    "conv_transpose2d_backward": lambda put: convolt.conv_transpose2d_backward(
-        put(np.ones((2, 4, 8, 7), np.float32)), put(X), put(TRANSPOSED)
-    ),
-    "prepared": lambda put: convolt.PreparedConv2d(put(WEIGHT), put(BIAS))(put(X)),
-    "im2col": lambda put: convolt.im2col(put(X), 2),
-    "unfold": lambda put: convolt.unfold(put(X), 2),
-    "col2im": lambda put: convolt.col2im(put(np.ones((4, 4), np.float32)), (1, 1, 3, 3), 2),
-    "fold": lambda put: convolt.fold(put(np.ones((1, 2, 4), np.float32)), (2, 3), (1, 2)),
-    "max_pool2d": lambda put: convolt.max_pool2d(put(X), 2),
-    "max_pool2d with indices": lambda put: convolt.max_pool2d(put(X), 2, return_indices=True),
-    "min_pool2d": lambda put: convolt.min_pool2d(put(X), 2, 1, return_indices=True),
-    "max_pool2d_backward": lambda put: convolt.max_pool2d_backward(
-        put(POOLED), put(np.full((2, 3, 3, 2), 7)), X.shape, 2
-    ),
-    "winners": lambda put: winners.max_pool2d_winners_backward(
-        put(POOLED), winners.max_pool2d_winners(put(X), 2)[1], X.shape, 2
-    ),
-    "avg_pool2d": lambda put: convolt.avg_pool2d(put(X), 2),
-    "avg_pool2d_backward": lambda put: convolt.avg_pool2d_backward(put(POOLED), X.shape, 2),
-    "global_avg_pool2d": lambda put: convolt.global_avg_pool2d(put(X[:, :, :4, :4].copy())),
-    "global_avg_pool2d_backward": lambda put: convolt.global_avg_pool2d_backward(
-        put(np.ones((2, 3, 1, 1), np.float32)), (2, 3, 4, 4)
-    ),
-    "global_max_pool2d": lambda put: convolt.global_max_pool2d(put(X), return_indices=True),
-    "global_max_pool2d_backward": lambda put: convolt.global_max_pool2d_backward(
-        put(np.ones((2, 3, 1, 1), np.float32)), put(np.full((2, 3, 1, 1), 5)), X.shape
-    ),
-    "batch_norm2d": lambda put: convolt.batch_norm2d(put(X), put(VALUES), put(VALUES)),
-    "batch_norm2d_backward": lambda put: convolt.batch_norm2d_backward(
-        put(X), put(X), None, put(VALUES), put(VALUES**2), training=False
-    ),
-    "local_response_norm": lambda put: convolt.local_response_norm(put(X), 3, 1.0),
-    "local_response_norm_backward": lambda put: convolt.local_response_norm_backward(
-        put(X), put(X), 3, 1.0
-    ),
-}
 
 # Those whose results are rounded.
 ROUNDED = {"batch_norm2d", "batch_norm2d_backward", "local_response_norm"}
@@ -109,16 +61,6 @@ with_out = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def libraries(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return foreign_arrays.install(monkeypatch)
-
-
-def put_as(kind: str) -> Callable[[Any], Any]:
-    return lambda x: KINDS[kind](asarray(x))
-
-
-def arrays_of(result: Any) -> list[Any]:
-    return [
-        part for part in (result if isinstance(result, tuple) else (result,)) if part is not None
-    ]
 
 
 # --- kinds ----------------------------------------------------------------------------------------
@@ -332,129 +274,3 @@ def test_winograd_is_for_the_cpu(algorithm: str) -> None:
     finally:
         convolt.set_algorithm(None)
     np.testing.assert_array_equal(y.numpy(), convolt.conv2d(X, WEIGHT, algorithm="gemm"))
-
-
-# --- order ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def streams() -> Iterator[list[int]]:
-    """Streams of the stand-in, which run nothing until somebody waits for them."""
-    host = convolt.cuda._load.module().host
-    made = [host.create_stream() for _ in range(2)]
-    yield made
-    convolt.cuda.synchronize()
-    for stream in made:
-        host.destroy_stream(stream)
-
-
-def late(x: Any, stream: int) -> Array:
-    """An array that gets its elements on a stream, at its own time."""
-    with use_stream(stream):
-        array = asarray(np.full_like(x, -77))
-        array += asarray(x + 77)
-    return array
-
-
-@needs_stand_in
-@pytest.mark.parametrize("name", OPERATORS)
-def test_operands_from_other_streams_are_waited_for(name: str, streams: list[int]) -> None:
-    first, second = streams
-    expected = arrays_of(OPERATORS[name](lambda x: x))
-
-    def put(x: Any) -> Array:
-        return late(x, second) if x.dtype == np.float32 else asarray(x)
-
-    with use_stream(first):
-        results = arrays_of(OPERATORS[name](put))
-    for result, array in zip(results, expected, strict=True):
-        np.testing.assert_allclose(result.numpy(), array, rtol=1e-5, atol=1e-5)
-
-
-@needs_stand_in
-def test_a_library_s_stream_is_computed_on(
-    streams: list[int], libraries: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = streams
-    cuda = convolt.cuda._load.module()
-    used: list[int] = []
-    compute = cuda.avg_pool2d_forward
-
-    def watched(*arguments: Any) -> Any:
-        used.append(cuda.current_stream())
-        return compute(*arguments)
-
-    monkeypatch.setattr(cuda, "avg_pool2d_forward", watched)
-    expected = convolt.reference.avg_pool2d(X, 2)
-
-    def check(x: Any, stream: int) -> None:
-        y = convolt.avg_pool2d(x, 2)
-        assert used.pop() == stream
-        np.testing.assert_array_equal(on_host(y), expected)
-
-    check(InterfaceArray(late(X, first), stream=first), first)
-    check(InterfaceArray(asarray(X), stream=1), 0)
-    check(asarray(X), 0)
-    libraries.stream = second
-    check(CapsuleArray(late(X, first)), second)
-    with use_stream(first):
-        check(CapsuleArray(late(X, second)), first)
-        check(InterfaceArray(late(X, second), stream=second), first)
-        check(late(X, second), first)
-    assert cuda.current_stream() == 0
-
-
-@needs_stand_in
-def test_memory_is_not_given_back_before_its_last_use(streams: list[int]) -> None:
-    first, second = streams
-    with use_stream(first):
-        x = asarray(X)
-    with use_stream(second):
-        y = convolt.max_pool2d(x, 2)
-    del x
-    with use_stream(first):
-        others = [asarray(np.full_like(X, 99)) for _ in range(4)]
-    np.testing.assert_array_equal(y.numpy(), convolt.reference.max_pool2d(X, 2))
-    del others
-
-
-@needs_stand_in
-def test_the_results_of_a_stream_are_waited_for(streams: list[int]) -> None:
-    first, second = streams
-    with use_stream(first):
-        x = late(X, second)
-        x *= 2
-    with use_stream(second):
-        x += 1
-    np.testing.assert_array_equal(x.numpy(), 2 * X + 1)
-    with use_stream(first):
-        y = x + x
-    np.testing.assert_array_equal((y - x).numpy(), 2 * X + 1)
-
-
-@pytest.mark.parametrize(
-    ("stream", "handle"),
-    [
-        (0, 0),
-        (1, 0),
-        (SimpleNamespace(cuda_stream=0), 0),
-        (SimpleNamespace(ptr=0), 0),
-        (SimpleNamespace(__cuda_stream__=lambda: (0, 1)), 0),
-        (SimpleNamespace(__cuda_stream__=(0, 0)), 0),
-    ],
-)
-def test_streams_as_libraries_have_them(stream: Any, handle: int) -> None:
-    cuda = convolt.cuda._load.module()
-    with use_stream(stream):
-        assert cuda.current_stream() == handle
-        y = convolt.max_pool2d(asarray(X), 2)
-    np.testing.assert_array_equal(y.numpy(), convolt.max_pool2d(X, 2))
-
-
-@pytest.mark.parametrize("stream", [None, -1, True, "1", 1.0, SimpleNamespace(ptr=None)])
-def test_what_is_no_stream(stream: Any) -> None:
-    with (
-        pytest.raises(TypeError, match=r"^use_stream: stream must be a handle as an int, or an"),
-        use_stream(stream),
-    ):
-        raise AssertionError

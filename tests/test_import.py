@@ -21,7 +21,7 @@ print(json.dumps(sorted(names - sys.stdlib_module_names)))
 SUBMODULES = """
 import sys
 import convolt
-names = ["compat", "data", "layers", "models", "optim", "reference", "training", "viz"]
+names = ["compat", "cuda", "data", "layers", "models", "optim", "reference", "training", "viz"]
 assert not {f"convolt.{name}" for name in names} & set(sys.modules)
 assert set(names) <= set(dir(convolt))
 for name in names:

@@ -14,7 +14,7 @@ import numpy as np
 
 from convolt._openmp import _core
 
-_VARIABLE = "CONVOLT_DEVICE"
+VARIABLE = "CONVOLT_DEVICE"
 
 
 class _AtFirstUse:
@@ -114,7 +114,7 @@ def set_device(device: str | None) -> None:
     'cpu'
     """
     global _elsewhere
-    name = os.environ.get(_VARIABLE) or "cpu" if device is None else device
+    name = os.environ.get(VARIABLE) or "cpu" if device is None else device
     if name == "cpu":
         _elsewhere = None
     else:
@@ -137,6 +137,6 @@ def get_device() -> str:
     return "cpu" if _elsewhere is None else str(_elsewhere.device)
 
 
-if os.environ.get(_VARIABLE, "cpu") not in ("", "cpu"):
+if os.environ.get(VARIABLE, "cpu") not in ("", "cpu"):
     _elsewhere = _AtFirstUse()
     _core.set_at_once(False)

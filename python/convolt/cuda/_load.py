@@ -7,11 +7,11 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-STAND_IN = "cuda-host"
-_VARIABLE = "CONVOLT_DEVICE"
+from convolt._engine import VARIABLE
 
+STAND_IN = "cuda-host"
 # Set for good by whoever asks for the stand-in by name.
-_stand_in_wanted = os.environ.get(_VARIABLE) == STAND_IN
+_stand_in_wanted = os.environ.get(VARIABLE) == STAND_IN
 
 
 def unavailable_reason() -> str | None:
@@ -29,7 +29,7 @@ def unavailable_reason() -> str | None:
     if _compiled().is_host_stand_in() and not _stand_in_wanted:
         return (
             "convolt was built for the stand-in of a CUDA device on the host, which is for tests: "
-            f"{_VARIABLE}={STAND_IN} selects it"
+            f"{VARIABLE}={STAND_IN} selects it"
         )
     try:
         devices: int = _compiled().device_count()

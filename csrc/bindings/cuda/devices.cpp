@@ -68,6 +68,14 @@ void set_kernels(const std::string& name) {
       "'");
 }
 
+void set_most_blocks(int64_t blocks) {
+  if (blocks < 1) {
+    throw py::value_error("set_most_blocks: blocks must be at least 1, got " +
+                          std::to_string(blocks));
+  }
+  cuda::set_most_blocks(blocks);
+}
+
 double fma_chains(const std::string& dtype, int64_t iterations) {
   if (dtype != "float32" && dtype != "float64") {
     throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
@@ -76,14 +84,6 @@ double fma_chains(const std::string& dtype, int64_t iterations) {
     return dtype == "float32" ? cuda::fma_chains<float>(iterations)
                               : cuda::fma_chains<double>(iterations);
   });
-}
-
-void set_most_blocks(int64_t blocks) {
-  if (blocks < 1) {
-    throw py::value_error("set_most_blocks: blocks must be at least 1, got " +
-                          std::to_string(blocks));
-  }
-  cuda::set_most_blocks(blocks);
 }
 
 }  // namespace
@@ -121,9 +121,9 @@ void register_devices(py::module_& m) {
   m.def("allow_tf32", &cuda::allow_tf32, arg("allowed"));
   m.def("tf32_allowed", &cuda::tf32_allowed);
   m.def("set_kernels", &set_kernels, arg("name"));
-  m.def("set_most_blocks", &set_most_blocks, arg("blocks"));
   m.def("set_tile_shape", &cuda::set_tile_shape, arg("shape"));
   m.def("set_column_scratch", &cuda::set_column_scratch, arg("bytes"));
+  m.def("set_most_blocks", &set_most_blocks, arg("blocks"));
 }
 
 }  // namespace convolt

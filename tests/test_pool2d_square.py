@@ -229,6 +229,7 @@ def test_winners_are_bytes_where_they_fit(isa: str, kernel: Any, dtype: Any) -> 
     assert_extremum("max_pool2d", x, exact_integers(rng, y.shape, np.float32), parameters)
 
 
+@pytest.mark.cpu_only  # of winners, which only layers have, a device checks nothing
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 2)])
 def test_a_winner_outside_the_plane(kernel: int, stride: int) -> None:
     dy = np.ones((1, 1, 3, 3), np.float32)
@@ -239,6 +240,7 @@ def test_a_winner_outside_the_plane(kernel: int, stride: int) -> None:
         )
 
 
+@pytest.mark.cpu_only  # of winners, which only layers have, a device checks nothing
 @pytest.mark.parametrize("planes", [1, 2, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_winner_outside_one_of_some_planes(planes: int, stride: int) -> None:

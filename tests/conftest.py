@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from typing import Any
 
 import hypothesis
 import pytest
@@ -29,6 +31,10 @@ CPU_ONLY = (
     *("test_algorithm", "test_at_once", "test_benchmark*", "test_folded_taps"),
     *("test_gemm_drivers", "test_guard_pages", "test_isa", "test_memory", "test_plan"),
     *("test_processes", "test_threads", "test_winograd*"),
+    # And what the stand-in of a device would only make longer: commands and the guide, which train
+    # at length, and what computes nothing. test_cuda_training.py trains on the device.
+    *("test_cli*", "test_compat_training", "test_data*", "test_guide", "test_reference"),
+    *("test_strategies", "test_viz"),
 )
 
 
@@ -41,6 +47,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         is_in_file = any(fnmatch(item.path.stem, pattern) for pattern in CPU_ONLY)
         if is_in_file or item.get_closest_marker("cpu_only"):
             item.add_marker(skip)
+
+
+def _stand_in() -> Any:
+    """Return what the stand-in of a CUDA device on the host knows; None where there is none."""
+    if os.environ.get("CONVOLT_DEVICE") != "cuda-host":
+        return None
+    from convolt import _cuda
+
+    return _cuda.host
+
+
+@pytest.fixture(autouse=True)
+def no_faults_on_the_stand_in() -> Iterator[None]:
+    """Fail a test in which the stand-in of a CUDA device saw a fault, even if it was survived."""
+    yield
+    if (host := _stand_in()) is not None:
+        assert host.reports() == []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_leaks_on_the_stand_in() -> Iterator[None]:
+    """Fail the last test of a file that leaves device memory behind."""
+    host = _stand_in()
+    if host is None:
+        yield
+    else:
+        gc.collect()
+        gc.freeze()  # so that tests of a file that collect garbage do so quickly
+        before = host.live_objects()["bytes"]
+        yield
+        gc.unfreeze()
+        gc.collect()
+        assert host.live_objects()["bytes"] == before, "device memory was not given back"
 
 
 @pytest.fixture

@@ -191,6 +191,7 @@ def serial_result(name: str, isa: str) -> tuple[Any, Any]:
         return operands, functional.conv2d_backward(*operands, **case.parameters)
 
 
+@pytest.mark.cpu_only  # a device has no threads to set
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_for_any_number_of_threads(isa: str, threads: int, name: str) -> None:
     operands, expected = serial_result(name, isa)

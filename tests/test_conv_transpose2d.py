@@ -173,6 +173,7 @@ def serial_results(name: str, isa: str) -> list[Any]:
         return all_results(name)
 
 
+@pytest.mark.cpu_only  # a device has no threads to set
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_for_any_number_of_threads(isa: str, threads: int, name: str) -> None:
     for array, wanted in zip(all_results(name), serial_results(name, isa), strict=True):

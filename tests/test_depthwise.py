@@ -128,6 +128,7 @@ def test_bias_of_the_transposed_convolution(isa: str, window: str) -> None:
         assert_same(y, expected)
 
 
+@pytest.mark.cpu_only  # a block of the CPU is meant
 @pytest.mark.parametrize("channels", [1, 8, 64])
 def test_rows_wider_than_a_block(isa: str, channels: int) -> None:
     """Wide rows are cut, the sooner the more channels there are."""
@@ -222,6 +223,7 @@ def all_passes(case: Conv2dCase, x: Any, weight: Any, bias: Any, dy: Any) -> tup
     return (y, *functional.conv2d_backward(dy, x, weight, **case.parameters))
 
 
+@pytest.mark.cpu_only  # a device has no threads to set
 @pytest.mark.parametrize("name", LARGE)
 def test_same_bits_for_any_number_of_threads(isa: str, threads: int, name: str) -> None:
     operands, expected = serial_result(name, isa)

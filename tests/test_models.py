@@ -81,6 +81,7 @@ def test_shapes_and_parameters_are_those_of_the_docstring(name):
     assert SMALL[name](num_classes=4, seed=0)(x).shape == (3, 4)
 
 
+@pytest.mark.cpu_only  # the backends' gradients agree, test_cuda_layers.py says
 @EACH
 def test_gradients_are_those_of_central_differences(name):
     """Along random directions, one for each parameter."""
@@ -116,6 +117,7 @@ def test_both_backends_agree(name, dtype):
         assert difference <= tolerance * np.linalg.norm(expected[key]), key
 
 
+@pytest.mark.cpu_only  # test_cuda_training.py has steps of training
 @EACH
 def test_it_learns_a_few_digits(name):
     """Sigmoids need long until something happens."""
@@ -297,6 +299,7 @@ def test_the_normalization_of_alexnet_is_that_of_the_paper():
     np.testing.assert_allclose(alexnet_normalization()(x), expected, rtol=1e-12)
 
 
+@pytest.mark.cpu_only  # too long for a stand-in of a device
 def test_alexnet_learns_and_drops_inputs_in_training_only():
     model = AlexNet(seed=Repeating())
     assert size(model) == 62_378_344

@@ -363,6 +363,7 @@ def serial_results(large: tuple[Any, Any]) -> list[Any]:
         return all_results(*large)
 
 
+@pytest.mark.cpu_only  # a device has no threads to set
 def test_same_bits_for_any_number_of_threads(
     threads: int, large: tuple[Any, Any], serial_results: list[Any]
 ) -> None:

@@ -157,6 +157,7 @@ def test_planes_in_parts(shape: Any, kernel: int, stride: int) -> None:
             assert_extremum(name, x, dy, parameters)
 
 
+@pytest.mark.cpu_only  # a device has no threads to set
 @pytest.mark.parametrize("size", [3, 7, 14])
 @pytest.mark.parametrize(("kernel", "stride"), WINDOWS)
 def test_many_small_planes_on_any_number_of_threads(
@@ -229,7 +230,7 @@ def test_winners_are_bytes_where_they_fit(isa: str, kernel: Any, dtype: Any) -> 
     assert_extremum("max_pool2d", x, exact_integers(rng, y.shape, np.float32), parameters)
 
 
-@pytest.mark.cpu_only  # of winners, which only layers have, a device checks nothing
+@pytest.mark.cpu_only  # on a device nobody checks what the forward pass left
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (4, 2)])
 def test_a_winner_outside_the_plane(kernel: int, stride: int) -> None:
     dy = np.ones((1, 1, 3, 3), np.float32)
@@ -240,7 +241,7 @@ def test_a_winner_outside_the_plane(kernel: int, stride: int) -> None:
         )
 
 
-@pytest.mark.cpu_only  # of winners, which only layers have, a device checks nothing
+@pytest.mark.cpu_only  # on a device nobody checks what the forward pass left
 @pytest.mark.parametrize("planes", [1, 2, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_a_winner_outside_one_of_some_planes(planes: int, stride: int) -> None:

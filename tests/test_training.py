@@ -25,6 +25,7 @@ from training_models import (
 )
 
 
+@pytest.mark.cpu_only  # too long for a stand-in of a device
 @pytest.mark.parametrize("backend", [functional, reference], ids=["convolt", "reference"])
 def test_training_learns_the_digits(backend):
     model, digits = small_net(backend, filters=30, hidden=100), load_digits()

@@ -201,6 +201,7 @@ def serial_result(name: str) -> Any:
         return THREADED[name]()
 
 
+@pytest.mark.cpu_only  # a device has no threads to set
 @pytest.mark.parametrize("name", THREADED)
 def test_same_bits_for_any_number_of_threads(threads: int, name: str) -> None:
     assert_same_bits(THREADED[name](), serial_result(name))

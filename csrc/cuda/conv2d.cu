@@ -12,11 +12,10 @@ namespace {
 std::atomic<bool> tf32{false};
 
 void require_supported(const char* function, Algorithm algorithm) {
-  if (is_winograd(algorithm)) {
-    throw std::invalid_argument(std::string(function) +
-                                ": algorithm must be 'auto' or 'gemm' for arrays of a CUDA device, "
-                                "got one of Winograd's");
-  }
+  if (!is_winograd(algorithm)) return;
+  throw std::invalid_argument(std::string(function) +
+                              ": algorithm must be 'auto' or 'gemm' on a CUDA device, got one of "
+                              "Winograd's");
 }
 
 }  // namespace

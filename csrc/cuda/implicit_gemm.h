@@ -7,7 +7,8 @@
 //   backward_weights  OC/g   (c, kh, kw)      (n, oh, ow)      dy        x
 //
 // A phase (phase_axis.h) is the pixels of x that see the same taps: with stride 1 there is one, of
-// all pixels and all taps.
+// all pixels and all taps. Of its taps all are multiplied, with zeros where there is no output: an
+// infinite weight makes NaN of those, as the CPU engine's products do.
 #pragma once
 
 #include "../geometry.h"

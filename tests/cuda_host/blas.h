@@ -1,3 +1,4 @@
+// The handles of cuBLAS, for those who count what is alive.
 #pragma once
 
 #include <cstdint>

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "access.h"
+#include "devices.h"
 #include "fiber.h"
 #include "include/cuda_host.h"
 #include "report.h"
@@ -143,21 +144,7 @@ class Block {
 
 Block* Block::current_ = nullptr;
 
-}  // namespace
-
-void note_kernel_fault(cudaError code, const std::string& text) {
-  report_asynchronous(code, function_name(run.kernel->function) + ": block " +
-                                std::to_string(block_index.x) + ", thread " +
-                                std::to_string(thread_index.x) + ": " + text);
-}
-
-void kernel_fault(cudaError code, const std::string& text) {
-  note_kernel_fault(code, text);
-  run.abandoned = true;
-  run.fiber->suspend();
-  std::abort();  // nobody resumes an abandoned thread
-}
-
+// To its end or to its first fault.
 void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel& kernel) {
   run = {&kernel, nullptr, false};
   block_extent.x = threads;
@@ -172,6 +159,21 @@ void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel
     if (run.abandoned) break;
   }
   run = {};
+}
+
+}  // namespace
+
+void note_kernel_fault(cudaError code, const std::string& text) {
+  report_asynchronous(code, function_name(run.kernel->function) + ": block " +
+                                std::to_string(block_index.x) + ", thread " +
+                                std::to_string(thread_index.x) + ": " + text);
+}
+
+void kernel_fault(cudaError code, const std::string& text) {
+  note_kernel_fault(code, text);
+  run.abandoned = true;
+  run.fiber->suspend();
+  std::abort();  // nobody resumes an abandoned thread
 }
 
 cudaError_t launch(const cudaLaunchConfig_t& config,

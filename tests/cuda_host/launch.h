@@ -17,7 +17,4 @@ constexpr std::size_t kMostSharedBytes = std::size_t{48} << 10;
 // The report without the end, for faults that are no thread's alone.
 void note_kernel_fault(cudaError code, const std::string& text);
 
-// Runs a kernel to its end or to its first fault.
-void run_kernel(int device, unsigned blocks, unsigned threads, const BoundKernel& kernel);
-
 }  // namespace convolt::cuda_host

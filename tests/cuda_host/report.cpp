@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
@@ -17,7 +18,14 @@ struct Reports {
 
   ~Reports() {
     if (untaken.empty()) return;
-    for (const std::string& text : untaken) std::fprintf(stderr, "cuda_host: %s\n", text.c_str());
+    constexpr std::size_t kMostPrinted = 10;
+    const std::size_t printed = std::min(untaken.size(), kMostPrinted);
+    for (std::size_t i = 0; i < printed; ++i) {
+      std::fprintf(stderr, "cuda_host: %s\n", untaken[i].c_str());
+    }
+    if (printed < untaken.size()) {
+      std::fprintf(stderr, "cuda_host: ... and %zu more\n", untaken.size() - printed);
+    }
     std::fflush(nullptr);
     std::_Exit(1);
   }

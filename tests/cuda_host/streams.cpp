@@ -3,9 +3,9 @@
 #include <chrono>
 #include <deque>
 #include <memory>
-#include <set>
+#include <utility>
 
-#include "include/cuda_host.h"
+#include "devices.h"
 #include "objects.h"
 #include "report.h"
 

@@ -26,7 +26,4 @@ int device_of(cudaStream_t stream);
 int64_t live_streams();
 int64_t live_events();
 
-// Of the calling thread.
-int current_device();
-
 }  // namespace convolt::cuda_host

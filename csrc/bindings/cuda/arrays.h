@@ -88,8 +88,8 @@ auto on_device(const std::string& function, int device, F&& f) {
 }
 
 // Calls f, which is what a function does with `operand` and others.
-template <typename F>
-auto in_call(const std::string& function, const Array& operand, F&& f) {
+template <typename Operand, typename F>
+auto in_call(const std::string& function, const Operand& operand, F&& f) {
   return on_device(function, operand.device(), f);
 }
 
@@ -111,13 +111,23 @@ namespace cuda {
 
 // A weight that stays on the device. The kernels take it as it is.
 template <typename T>
-class PreparedWeight : public DeviceArray {
+class PreparedWeight {
  public:
-  PreparedWeight(const T* weight, int64_t elements) : DeviceArray(new_array<T>({elements})) {
-    copy_elements(weight, elements, static_cast<T*>(mutable_data()));
+  PreparedWeight(const T* weight, int64_t elements) : array_(new_array<T>({elements})) {
+    copy_elements(weight, elements, static_cast<T*>(array_.mutable_data()));
   }
-  const T* data() const { return static_cast<const T*>(DeviceArray::data()); }
+
+  int device() const { return array_.device(); }
+  const T* data() const { return static_cast<const T*>(array_.data()); }
   operator const T*() const { return data(); }
+
+  friend void require_ready(const std::string& function, const char* argument,
+                            const PreparedWeight& weight) {
+    require_ready(function, argument, weight.array_);
+  }
+
+ private:
+  DeviceArray array_;
 };
 
 // By name only what there is here; the default of the process is for all devices, and gives way.

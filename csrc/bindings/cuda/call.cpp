@@ -10,8 +10,8 @@ Call::~Call() {
   innermost_ = outer_;
   try {
     end();
-  } catch (const Error&) {
-    // It comes back from the next call if it lasts.
+  } catch (const Error&) {  // comes back from the next call if it lasts
+    others_.clear();
   }
 }
 

@@ -2,6 +2,7 @@
 #include "../subjects.h"
 #include "cuda/blas.h"
 #include "cuda/columns.h"
+#include "cuda/tile_shapes.h"
 #include "cuda/timing.h"
 #include "cuda/yardsticks.h"
 #include "interchange.h"
@@ -68,9 +69,13 @@ void set_kernels(const std::string& name) {
 }
 
 double fma_chains(const std::string& dtype, int64_t iterations) {
-  if (dtype == "float32") return cuda::fma_chains<float>(iterations);
-  if (dtype == "float64") return cuda::fma_chains<double>(iterations);
-  throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
+  if (dtype != "float32" && dtype != "float64") {
+    throw py::value_error("fma_chains: dtype must be 'float32' or 'float64', got '" + dtype + "'");
+  }
+  return without_gil([&] {
+    return dtype == "float32" ? cuda::fma_chains<float>(iterations)
+                              : cuda::fma_chains<double>(iterations);
+  });
 }
 
 void set_most_blocks(int64_t blocks) {
@@ -112,12 +117,13 @@ void register_devices(py::module_& m) {
       .def("record", &cuda::TimingEvent::record)
       .def("elapsed_ms", &cuda::TimingEvent::elapsed_ms, arg("other"),
            py::call_guard<py::gil_scoped_release>());
+  m.def("fma_chains", &fma_chains, arg("dtype"), arg("iterations"));
   m.def("allow_tf32", &cuda::allow_tf32, arg("allowed"));
   m.def("tf32_allowed", &cuda::tf32_allowed);
   m.def("set_kernels", &set_kernels, arg("name"));
   m.def("set_most_blocks", &set_most_blocks, arg("blocks"));
+  m.def("set_tile_shape", &cuda::set_tile_shape, arg("shape"));
   m.def("set_column_scratch", &cuda::set_column_scratch, arg("bytes"));
-  m.def("fma_chains", &fma_chains, arg("dtype"), arg("iterations"));
 }
 
 }  // namespace convolt

@@ -120,8 +120,8 @@ DeviceArray array_of_tensor(const dlpack::Tensor& tensor, Owner owner, bool writ
   const ElementType type = element_type_of(tensor.dtype);
   const Shape shape(tensor.shape, tensor.shape + tensor.ndim);
   char* const data = static_cast<char*>(tensor.data) + tensor.byte_offset;
-  const DeviceArray array(std::move(owner), data, type, shape, tensor.device.id, current_stream(),
-                          writeable);
+  DeviceArray array(std::move(owner), data, type, shape, tensor.device.id, current_stream(),
+                    writeable);
   if (tensor.strides == nullptr) return array;
   return contiguous("from_dlpack", array, Shape(tensor.strides, tensor.strides + tensor.ndim));
 }

@@ -20,7 +20,7 @@ py::dict live_objects() {
   return result;
 }
 
-void require_success(cudaError_t status, const char* what) {
+void require_success(const cudaError_t& status, const char* what) {
   if (status != cudaSuccess)
     throw cuda::Error(std::string(what) + ": " + cudaGetErrorString(status));
 }

@@ -56,6 +56,7 @@ Shape element_strides(const Shape& strides, const Shape& shape, int64_t itemsize
 std::uintptr_t stream_number(Stream stream) { return reinterpret_cast<std::uintptr_t>(stream); }
 
 Stream stream_of(std::uintptr_t number) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): both protocols have numbers.
   return number == 1 ? nullptr : reinterpret_cast<Stream>(number);
 }
 
@@ -119,10 +120,11 @@ Array view(std::uintptr_t pointer, const Shape& shape, const std::optional<Shape
   const cuda::ElementType type =
       cuda::element_type_of(function, "dtype", py::dtype::from_args(dtype));
   const int64_t count = cuda::element_count(function, shape);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the interface has a number.
   void* const data = reinterpret_cast<void*>(pointer);
   const int device = count == 0 ? cuda::current_device() : cuda::device_of(data);
-  const Array array(cuda::owner_of(owner), data, type, shape, device,
-                    stream ? cuda::stream_of(*stream) : cuda::current_stream(), writeable);
+  Array array(cuda::owner_of(owner), data, type, shape, device,
+              stream ? cuda::stream_of(*stream) : cuda::current_stream(), writeable);
   if (pointer % static_cast<std::uintptr_t>(array.itemsize()) != 0) {
     throw py::value_error(function + ": pointer must be aligned to the " +
                           std::to_string(array.itemsize()) + " bytes of an element");

@@ -145,6 +145,10 @@ void copy_to_device(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream()),
         "copy to the device");
+  // Pageable memory has been staged by now; from pinned memory the copy may only have begun.
+  cudaPointerAttributes attributes{};
+  check(cudaPointerGetAttributes(&attributes, from), "cudaPointerGetAttributes");
+  if (attributes.type != cudaMemoryTypeUnregistered) synchronize();
 }
 
 void copy_to_host(void* to, const void* from, std::size_t bytes) {

@@ -106,7 +106,7 @@ class Scratch {
   Memory memory_;
 };
 
-// From pageable memory, which may change as soon as the call is back.
+// `from` is memory of the host, which may change as soon as the call is back.
 void copy_to_device(void* to, const void* from, std::size_t bytes);
 // Waits until the copy is there.
 void copy_to_host(void* to, const void* from, std::size_t bytes);

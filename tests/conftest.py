@@ -14,7 +14,7 @@ import pytest
 import convolt
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=60)
-hypothesis.settings.register_profile("sanitizers", derandomize=True, deadline=None, max_examples=25)
+hypothesis.settings.register_profile("sanitizers", derandomize=True, deadline=None, max_examples=15)
 hypothesis.settings.register_profile("cuda-host", derandomize=True, deadline=None, max_examples=8)
 hypothesis.settings.register_profile("dev", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

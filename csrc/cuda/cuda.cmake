@@ -88,7 +88,10 @@ if(CONVOLT_CUDA_HOST)
 endif()
 list(TRANSFORM cuda_bindings PREPEND csrc/bindings/cuda/)
 # Of the engine's files these two are all that is needed.
-pybind11_add_module(_cuda MODULE
+if(CONVOLT_CUDA_HOST)
+  set(module_options NO_EXTRAS)  # no optimization while linking, which takes longer than the tests
+endif()
+pybind11_add_module(_cuda MODULE ${module_options}
   ${shared_bindings}
   ${cuda_bindings}
   csrc/algorithm.cpp

@@ -30,6 +30,12 @@ from convolt._functional_conv import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
+from convolt._functional_global_pool import (
+    global_avg_pool2d,
+    global_avg_pool2d_backward,
+    global_max_pool2d,
+    global_max_pool2d_backward,
+)
 from convolt._functional_norm import (
     batch_norm2d,
     batch_norm2d_backward,
@@ -39,10 +45,6 @@ from convolt._functional_norm import (
 from convolt._functional_pool import (
     avg_pool2d,
     avg_pool2d_backward,
-    global_avg_pool2d,
-    global_avg_pool2d_backward,
-    global_max_pool2d,
-    global_max_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
     min_pool2d,

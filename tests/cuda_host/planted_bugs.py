@@ -106,10 +106,11 @@ def is_found(bug: Bug, sources: Path, build: Path, python: str) -> bool:
 def main() -> None:
     """Plant each bug; fail if one is not found."""
     sources, build = (Path(path).resolve() for path in sys.argv[1:3])
+    python = os.path.abspath(sys.argv[3])  # not resolved: that would leave its environment
     found = []
     for bug in BUGS:
         with planted(bug, sources):
-            found.append(is_found(bug, sources, build, sys.argv[3]))
+            found.append(is_found(bug, sources, build, python))
     if not all(found):
         raise SystemExit("a planted bug was not found")
 

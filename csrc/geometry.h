@@ -38,6 +38,11 @@ struct Conv2dProblem {
   CONVOLT_HOST_DEVICE int64_t taps() const { return kernel_h * kernel_w; }
   CONVOLT_HOST_DEVICE int64_t in_pixels() const { return in_h * in_w; }
   CONVOLT_HOST_DEVICE int64_t out_pixels() const { return out_h * out_w; }
+  // Whether every image is its own column matrix: one tap, which meets each pixel in turn.
+  bool is_pointwise() const {
+    return taps() == 1 && window.stride_h == 1 && window.stride_w == 1 && out_h == in_h &&
+           out_w == in_w && window.pad_top == 0 && window.pad_left == 0;
+  }
   Shape4 input_shape() const { return {batch, in_channels, in_h, in_w}; }
   Shape4 output_shape() const { return {batch, out_channels, out_h, out_w}; }
 };

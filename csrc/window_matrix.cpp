@@ -18,12 +18,6 @@ RunAxis window_axis(const Conv2dProblem& p, int64_t columns) {
   return {columns, p.window.stride_w, p.kernel_w, p.window.dilation_w};
 }
 
-// A 1 x 1 window on every pixel: the matrix is the image turned.
-bool is_turned_image(const Conv2dProblem& p) {
-  return p.taps() == 1 && p.out_h == p.in_h && p.out_w == p.in_w && p.window.stride_h == 1 &&
-         p.window.stride_w == 1 && p.window.pad_top == 0 && p.window.pad_left == 0;
-}
-
 // What a task does at once: windows in rows and columns, over all channels in parts.
 struct WindowParts {
   Parts channels, rows, columns;
@@ -207,7 +201,7 @@ void turn(int64_t matrices, int64_t rows, int64_t columns, const T* src, T* dst)
 
 template <typename T>
 void image_to_windows(const Conv2dProblem& p, const T* x, T* col) {
-  if (is_turned_image(p)) return turn(p.batch, p.in_channels, p.in_pixels(), x, col);
+  if (p.is_pointwise()) return turn(p.batch, p.in_channels, p.in_pixels(), x, col);
   const WindowParts parts = im2col_parts(p);
   const int64_t pitch = p.in_channels * p.taps();
   const int threads =
@@ -236,7 +230,7 @@ void image_to_windows(const Conv2dProblem& p, const T* x, T* col) {
 
 template <typename T>
 void windows_to_image(const Conv2dProblem& p, const T* col, T* x) {
-  if (is_turned_image(p)) return turn(p.batch, p.in_pixels(), p.in_channels, col, x);
+  if (p.is_pointwise()) return turn(p.batch, p.in_pixels(), p.in_channels, col, x);
   const WindowParts parts = col2im_parts(p);
   const int64_t pitch = p.in_channels * p.taps();
   const int threads =

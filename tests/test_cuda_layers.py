@@ -84,26 +84,26 @@ def test_an_empty_batch(name: str) -> None:
 
 
 MODELS = {
-    "SimpleConvNet": lambda: SimpleConvNet(seed=0),
-    "MnistCNN": lambda: MnistCNN(seed=0),
-    "LeNet5": lambda: LeNet5(seed=0),
-    "MnistInception": lambda: MnistInception(seed=0),
-    "FashionNet": lambda: FashionNet(seed=0),
+    "SimpleConvNet": lambda: SimpleConvNet(seed=0, dtype=np.float64),
+    "MnistCNN": lambda: MnistCNN(seed=0, dtype=np.float64),
+    "LeNet5": lambda: LeNet5(seed=0, dtype=np.float64),
+    "MnistInception": lambda: MnistInception(seed=0, dtype=np.float64),
+    "FashionNet": lambda: FashionNet(seed=0, dtype=np.float64),
 }
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_models(name: str) -> None:
     here, there = MODELS[name](), MODELS[name]().to("cuda")
-    x = images(np.float32, (2, *here.input_shape))
+    x = images(np.float64, (2, *here.input_shape))
     t = np.array([3, 7])
     losses = []
     for model, put in ((here, lambda a: a), (there, asarray)):
         loss = SoftmaxCrossEntropy()
         losses.append(loss(model(put(x)), t))
         model.backward(loss.backward())
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-    agree(there.gradients(), here.gradients(), rtol=1e-2, atol=1e-3)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
+    agree(there.gradients(), here.gradients(), rtol=1e-9, atol=1e-12)
     text = str(convolt.summary(there, here.input_shape))
     assert text == str(convolt.summary(here, here.input_shape))
 

@@ -46,15 +46,8 @@ void multiply_all(int64_t images, int64_t groups, int64_t m, int64_t n, int64_t 
 int64_t all_taps(const Conv2dProblem& p) { return p.in_channels * p.taps(); }
 int64_t group_taps(const Conv2dProblem& p) { return p.group_in_channels() * p.taps(); }
 
-// Every image is its own column matrix.
-bool is_pointwise(const Conv2dProblem& p) {
-  const WindowParams& w = p.window;
-  return p.taps() == 1 && w.stride_h == 1 && w.stride_w == 1 &&
-         w.pad_top + w.pad_bottom + w.pad_left + w.pad_right == 0;
-}
-
-// And is one row of a matrix with all of them.
-bool is_product(const Conv2dProblem& p) { return is_pointwise(p) && p.in_pixels() == 1; }
+// Whether it is pointwise, and an image is one row of a matrix with all of them.
+bool is_product(const Conv2dProblem& p) { return p.is_pointwise() && p.in_pixels() == 1; }
 
 // The pointwise convolution over images in the shape of the output.
 Conv2dProblem over_outputs(const Conv2dProblem& p) {
@@ -122,7 +115,7 @@ template <typename T>
 Matrix<const T> side_by_side(const Conv2dProblem& p, const WindowPart& part, const T* x,
                              T* scratch) {
   const int64_t image_windows = part.rows * p.out_w, windows = part.images * image_windows;
-  if (part.images == 1 && is_pointwise(p)) {
+  if (part.images == 1 && p.is_pointwise()) {
     const T* const image = x + part.first_image * p.in_channels * p.in_pixels();
     return {image + part.first_row * p.out_w, p.in_pixels(), false,
             p.group_in_channels() * p.in_pixels()};
@@ -144,7 +137,7 @@ void columns_forward(const Conv2dProblem& problem, const T* x, const T* weight, 
   if (is_product(p)) {
     multiply<T>(p.batch, m, k, {x, p.in_channels, false, k}, {weight, k, true, m * k},
                 {y, p.out_channels, false, m}, false, p.groups);
-  } else if (is_pointwise(p)) {
+  } else if (p.is_pointwise()) {
     const WindowPart all = all_windows(p);
     multiply_all(p.batch, p.groups, m, p.out_pixels(), k, filters, column_matrices(p, all, x),
                  output_matrices(p, all, y));
@@ -173,7 +166,7 @@ void columns_backward_data(const Conv2dProblem& problem, const T* dy, const T* w
   if (is_product(p)) {
     multiply<T>(p.batch, m, k, {dy, p.out_channels, false, k}, {weight, m, false, k * m},
                 {dx, p.in_channels, false, m}, false, p.groups);
-  } else if (is_pointwise(p)) {
+  } else if (p.is_pointwise()) {
     const WindowPart all = all_windows(p);
     multiply_all(p.batch, p.groups, m, p.out_pixels(), k, filters, output_matrices(p, all, dy),
                  column_matrices(p, all, dx));

@@ -35,16 +35,13 @@ double implicit_gemm_cost(const Conv2dProblem& p, Pass pass) {
 // pointwise convolution are the image.
 template <typename T>
 double columns_cost(const Conv2dProblem& p, Pass pass) {
-  const WindowParams& w = p.window;
-  const bool is_pointwise =
-      p.taps() == 1 && w.stride_h == 1 && w.stride_w == 1 && p.in_pixels() == p.out_pixels();
   const int64_t taps = p.group_in_channels() * p.taps(), outputs = p.group_out_channels();
   const int64_t images = p.groups * p.batch;
   ProductSize size = {images, outputs, p.out_pixels(), taps};
   if (pass == Pass::kBackwardData) size = {images, taps, p.out_pixels(), outputs};
   if (pass == Pass::kBackwardWeights) size = backward_weights_size(p);
   const double product = kLaunch + plan_tiles<T>(size).cost / kBlasGain;
-  if (is_pointwise) return product;
+  if (p.is_pointwise()) return product;
   const double columns = static_cast<double>(images * taps) * static_cast<double>(p.out_pixels());
   return product + kLaunch + 2 * kElement * columns;
 }

@@ -122,6 +122,7 @@ def test_ctrl_c_has_a_status_of_its_own(monkeypatch, capsys):
         ("train --model alexnet", "invalid choice: 'alexnet'"),
         ("train --epochs 0", "argument --epochs: must be at least 1, got 0"),
         ("train --threads two", "argument --threads: must be an integer, got two"),
+        ("train --device gpu", "argument --device: device must be 'cpu', 'cuda' or 'cuda:N' with"),
         ("train --seed -1", "argument --seed: must be at least 0, got -1"),
         ("train --lr inf", "argument --lr: must be a positive number, got inf"),
         ("train --lr x", "argument --lr: must be a positive number, got x"),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import convolt
+from convolt.__main__ import main
 from convolt.cuda import _load
 from convolt.layers import ReLU
 from subprocesses import run_script
@@ -100,6 +101,13 @@ def test_it_comes_with_every_error(reason: str, call: Callable[[], Any]) -> None
         call()
     assert reason in str(caught.value)
     assert convolt.get_device() == before
+
+
+def test_a_command_says_it(reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--device", "cuda"])
+    message = f"argument --device: device 'cuda' must be available: {reason}"
+    assert message in capsys.readouterr().err
 
 
 def test_a_module_that_lacks_another_is_not_taken_for_missing(

@@ -5,6 +5,9 @@
 if(CONVOLT_CUDA AND CONVOLT_CUDA_HOST)
   message(FATAL_ERROR "CONVOLT_CUDA and CONVOLT_CUDA_HOST are two builds of one module: choose one.")
 endif()
+if(CONVOLT_SANITIZE)
+  message(FATAL_ERROR "CONVOLT_SANITIZE is for the back end of the CPU alone: the stand-in has checks of its own.")
+endif()
 
 # --- the kernels --------------------------------------------------------------------------------
 

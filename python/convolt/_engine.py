@@ -77,6 +77,14 @@ def placed(array: Any, device: str) -> Any:
     return asarray(array, device=device)
 
 
+def wait_for(device: str) -> None:
+    """Return when a device has done what it was given."""
+    if device != "cpu":
+        from convolt.cuda import synchronize
+
+        synchronize(device)
+
+
 def resolve_device(device: str, function: str) -> str:
     """Return the full name of a device: "cpu", or "cuda:N" for one that is there."""
     if device == "cpu":

@@ -11,6 +11,8 @@ from convolt._cli import bench, evaluate, info, summary, train, visualize
 
 _COMMANDS = (train, evaluate, summary, visualize, info, bench)
 
+_ERRORS = (ArithmeticError, ImportError, MemoryError, OSError, RuntimeError, TypeError, ValueError)
+
 _EPILOG = """\
 "python -m convolt COMMAND --help" has the options of a command.
 
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nconvolt: interrupted", file=sys.stderr)
         return 130
-    except (ArithmeticError, ImportError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except _ERRORS as error:
         print(f"convolt: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0

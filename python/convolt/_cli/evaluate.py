@@ -7,7 +7,7 @@ from pathlib import Path
 
 from convolt import training
 from convolt._cli.model_file import dataset_for, load_model
-from convolt._cli.options import Commands, add_dataset, add_threads, set_threads
+from convolt._cli.options import Commands, add_dataset, add_device, add_threads, set_threads
 
 
 def add_to(commands: Commands) -> None:
@@ -20,6 +20,7 @@ def add_to(commands: Commands) -> None:
     )
     add_dataset(parser, default="the one that the model has learned")
     add_threads(parser)
+    add_device(parser)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -27,6 +28,7 @@ def run(options: argparse.Namespace) -> None:
     set_threads(options)
     model, description = load_model(options.file)
     name, dataset = dataset_for(model, description, options)
+    model.to(options.device)
     loss, accuracy = training.evaluate(model, dataset.test_images, dataset.test_labels)
     print(f"{name}: {len(dataset.test_images)} test images")
     print(f"test loss: {loss:.4f}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import convolt
 from convolt._cli.recipes import DATASETS
+from convolt._engine import resolve_device
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -113,6 +114,25 @@ def add_dataset(parser: argparse.ArgumentParser, default: str) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add the option that limits the threads."""
     parser.add_argument("--threads", type=count, metavar="N", help="threads of convolt (all cores)")
+
+
+def device(text: str) -> str:
+    """Read the name of a device that can be used."""
+    try:
+        return resolve_device(text, "convolt")
+    except (RuntimeError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("convolt: ")) from None
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where a model computes."""
+    parser.add_argument(
+        "--device",
+        type=device,
+        default="cpu",
+        metavar="NAME",
+        help="where the model computes: cpu, cuda, cuda:1, ... (cpu)",
+    )
 
 
 def set_threads(options: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from convolt._cli.model_file import Description, save_model
 from convolt._cli.options import (
     Commands,
     add_dataset,
+    add_device,
     add_threads,
     checkpoint_path,
     count,
@@ -53,6 +54,7 @@ def add_to(commands: Commands) -> None:
     )
     parser.set_defaults(run=run)
     add_threads(parser)
+    add_device(parser)
     add_dataset(parser, default="digits")
     _add_learning(parser.add_argument_group("learning"))
     _add_files(parser.add_argument_group("results"))
@@ -108,7 +110,8 @@ def run(options: argparse.Namespace) -> None:
     input_shape, classes = dataset.train_images.shape[1:], len(recipe.classes)
 
     def make(backend: ModuleType) -> Sequential:
-        return make_model(options.model, input_shape, classes, options.seed, backend)
+        model = make_model(options.model, input_shape, classes, options.seed, backend)
+        return model.to(options.device if backend is functional else "cpu")
 
     model = make(functional)
     images = len(dataset.train_images)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convolt import functional, reference
+from convolt._engine import on_host, placed, wait_for
 from convolt.layers import Layer, SoftmaxCrossEntropy
 from convolt.optim import Optimizer
 
@@ -51,7 +52,7 @@ def benchmark_step(
     ----------
     make_model : callable
         Makes the network for the given backend, with the same parameters each time, as
-        ``lambda backend: SimpleConvNet(seed=0, backend=backend)`` does.
+        ``lambda backend: SimpleConvNet(seed=0, backend=backend)`` does. It may be on a device.
     make_optimizer : callable
         Makes an optimizer, as ``Adam`` does.
     x, t : arrays
@@ -88,20 +89,21 @@ def benchmark_step(
         for model, optimizer, times in zip(models, optimizers, seconds, strict=True):
             start = time.perf_counter()
             optimizer.update(model.parameters(), _gradients(model, x, t))
+            wait_for(model.device)
             times.append(time.perf_counter() - start)
     return StepTimes(*map(median, seconds))
 
 
 def _gradients(model: Layer, x: Array, t: Array) -> dict[str, Array]:
     loss = SoftmaxCrossEntropy()
-    loss.forward(model(x), t)
-    model.backward(loss.backward())
+    loss.forward(on_host(model(placed(x, model.device))), t)
+    model.backward(placed(loss.backward(), model.device))
     return model.gradients()
 
 
 def _check_agreement(gradients: dict[str, Array], expected: dict[str, Array]) -> None:
     for name, array in expected.items():
-        difference = np.linalg.norm(gradients[name] - array)
+        difference = np.linalg.norm(on_host(gradients[name]) - array)
         limit = _AGREEMENT * np.linalg.norm(array)
         if not difference <= limit:
             raise RuntimeError(

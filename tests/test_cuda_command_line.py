@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convolt import reference
+from convolt import reference, training
 from convolt.__main__ import main
 from convolt._cli import train as command
 from convolt.layers import Sequential, load_arrays
@@ -52,8 +52,22 @@ def test_train(
     assert [model.device for model in models] == [full_name, full_name, "cpu"]
 
 
+@pytest.fixture
+def evaluated_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The device of each model that is evaluated."""
+    devices: list[str] = []
+
+    def record(model: Sequential, *arguments: Any) -> Any:
+        devices.append(model.device)
+        return evaluate(model, *arguments)
+
+    evaluate = training.evaluate
+    monkeypatch.setattr(training, "evaluate", record)
+    return devices
+
+
 def test_a_file_does_not_depend_on_the_device(
-    tmp_path: Path, noise: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, noise: str, evaluated_on: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arrays, outputs = [], []
     for device in ("cpu", "cuda"):
@@ -66,6 +80,7 @@ def test_a_file_does_not_depend_on_the_device(
         evaluate = f"evaluate {file} --data-dir {tmp_path} --device"
         assert main([*evaluate.split(), other]) == 0
         outputs.append(capsys.readouterr().out)
+    assert evaluated_on == ["cuda:0", "cpu"]
     assert outputs[0] == outputs[1]
     for name, array in arrays[0].items():
         np.testing.assert_allclose(arrays[1][name], array, rtol=1e-4, atol=1e-6, err_msg=name)

@@ -63,12 +63,16 @@ class CapsuleArray:
         return self.memory.__dlpack_device__()
 
 
-def _taken(array: Any) -> Array:
-    """An array taken by DLPack, in both of its steps."""
+def _taken(array: Any, stream: int = 0) -> Array:
+    """An array taken by DLPack, in both of its steps, for use on a stream."""
     assert array.__dlpack_device__()[0] == 2
     from convolt import _cuda
 
-    return Array(_cuda.from_dlpack(array))
+    before = _cuda.set_stream(stream)
+    try:
+        return Array(_cuda.from_dlpack(array))
+    finally:
+        _cuda.set_stream(*before)
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
@@ -78,7 +82,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         ModuleType(f"{name}_library") for name in ("interface", "capsule", "bare")
     )
     interface.from_dlpack = lambda array: InterfaceArray(_taken(array))
-    capsule.from_dlpack = lambda array: CapsuleArray(_taken(array))
+    capsule.from_dlpack = lambda array: CapsuleArray(_taken(array, state.stream))
     capsule.cuda = SimpleNamespace(
         current_stream=lambda device: SimpleNamespace(cuda_stream=state.stream)
     )

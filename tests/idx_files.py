@@ -24,5 +24,6 @@ def write_mnist(folder: Path, train: int = 12, test: int = 5, size: int = 28) ->
     for part, count in (("train", train), ("t10k", test)):
         images = rng.integers(0, 256, (count, size, size), dtype=np.uint8)
         labels = (np.arange(count) % 10).astype(np.uint8)
-        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx_bytes(images)))
+        packed = gzip.compress(idx_bytes(images), mtime=0)
+        (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(packed)
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx_bytes(labels))

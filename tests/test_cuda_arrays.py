@@ -12,7 +12,7 @@ import pytest
 
 import convolt
 from convolt.cuda import asarray, asnumpy, empty, zeros, zeros_like
-from cuda_device import needs_device
+from cuda_device import needs_device, needs_stand_in
 from elements import DTYPES, integers, same
 from memory_layouts import LAYOUTS
 
@@ -227,6 +227,21 @@ def test_copies_and_pickles() -> None:
     for other in (copy.copy(array), copy.deepcopy(array), pickle.loads(pickle.dumps(array))):
         same(other, array.numpy())
         assert other is not array
+
+
+@needs_stand_in
+def test_a_pickle_comes_back_to_its_device() -> None:
+    array = asarray(integers((2, 3)), device="cuda:1")
+    assert pickle.loads(pickle.dumps(array)).device == "cuda:1"
+
+
+def test_the_host_s_array_may_change_at_once() -> None:
+    x = integers((40, 50))
+    source = x.copy()
+    array = asarray(source)
+    source[...] = -1
+    array[...] = array + asarray(x[:, ::-1])
+    np.testing.assert_array_equal(array.numpy(), x + x[:, ::-1])
 
 
 def test_no_copy_to_the_host_behind_the_back() -> None:

@@ -103,7 +103,7 @@ def stream() -> Iterator[int]:
     before = cuda.set_stream(made)
     yield made
     cuda.synchronize()
-    cuda.set_stream(before)
+    cuda.set_stream(*before)
     gc.collect()
     host.destroy_stream(made)
 

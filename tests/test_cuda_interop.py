@@ -17,7 +17,7 @@ import pytest
 import convolt
 import foreign_arrays
 from convolt.cuda import Array, asarray
-from cuda_device import needs_device
+from cuda_device import needs_device, needs_stand_in
 from foreign_arrays import BareArray, CapsuleArray, InterfaceArray, on_host
 from operator_calls import (
     BIAS,
@@ -163,6 +163,29 @@ def test_other_strides_are_copied() -> None:
     np.testing.assert_array_equal(own.numpy(), X.reshape(6, 6, 5).transpose(0, 2, 1))
 
 
+def memory_strides(memory: Array) -> tuple[int, ...]:
+    """Strides in bytes of every other column."""
+    *outer, last = np.empty(memory.shape, memory.dtype).strides
+    return (*outer, 2 * last)
+
+
+@with_out
+def test_out_of_other_strides_is_refused(call: Callable[..., Any]) -> None:
+    """A copy would be written, and dropped."""
+    made: list[Array] = []
+
+    def out(shape: tuple[int, ...]) -> Any:
+        made.append(convolt.cuda.zeros((*shape[:-1], 2 * shape[-1])))
+        foreign = InterfaceArray(made[0], memory_strides(made[0]))
+        foreign.shape = shape
+        return foreign
+
+    message = r"^\w+: out must be C-contiguous, got an array that is not$"
+    with pytest.raises(ValueError, match=message):
+        call(asarray, out)
+    assert not made[0].numpy().any()
+
+
 def test_what_is_read_only_stays_so() -> None:
     foreign = InterfaceArray(asarray(np.zeros(POOLED.shape, np.float32)))
     foreign.read_only = True
@@ -177,7 +200,37 @@ def test_no_elements() -> None:
         assert on_host(convolt.max_pool2d(empty, 2)).shape == (0, 3, 3, 2)
 
 
+@needs_stand_in
+def test_no_elements_on_another_device() -> None:
+    shape = (0, *X.shape[1:])
+    empty = asarray(np.zeros(shape, np.float32), device="cuda:1")
+    weight = asarray(WEIGHT, device="cuda:1")
+    y = convolt.conv2d(Located(empty), weight)
+    assert y.shape == (0, *DY.shape[1:])
+    assert asarray(Located(empty)).device == "cuda:1"
+
+
+class Located(InterfaceArray):
+    """An array that says where it is, as those of CuPy and PyTorch do."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.memory.__dlpack_device__()
+
+
 # --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"typestr": ">f4"}, "an array must be in native byte order, got >f4"),
+        ({"mask": object()}, "an array must be plain, got one with a mask"),
+    ],
+)
+def test_what_the_interface_may_say_besides(entry: dict[str, Any], message: str) -> None:
+    interface = {**asarray(X).__cuda_array_interface__, **entry}
+    with pytest.raises(TypeError, match=f"^convolt.cuda: {message}$"):
+        convolt.max_pool2d(SimpleNamespace(__cuda_array_interface__=interface), 2)
 
 
 MIXTURES: dict[str, tuple[Callable[..., Any], list[str]]] = {

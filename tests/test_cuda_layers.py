@@ -28,7 +28,7 @@ from convolt.layers import (
     save,
 )
 from convolt.models import FashionNet, LeNet5, MnistCNN, MnistInception, SimpleConvNet
-from cuda_device import needs_device
+from cuda_device import needs_device, needs_stand_in
 from layer_cases import LAYERS
 
 pytestmark = [needs_device, pytest.mark.usefixtures("numpy_on_the_cpu")]
@@ -153,6 +153,24 @@ def test_to_moves_all_of_a_tree() -> None:
         assert type(back[name]) is np.ndarray
         for other in (there[name], back[name]):
             np.testing.assert_array_equal(other, array)
+
+
+@needs_stand_in
+def test_to_a_device_without_room_moves_nothing() -> None:
+    host, model = convolt.cuda._load.module().host, net()
+    steps(model)
+    before = {**model.parameters(), **model.gradients(), **model.buffers()}
+    used, total = host.live_objects()["bytes"], convolt.cuda.memory_info()["total"]
+    host.set_memory_limit(used + 600)
+    try:
+        with pytest.raises(MemoryError):
+            model.to("cuda")
+    finally:
+        host.set_memory_limit(total)
+    for layer in (model, *model.children().values()):
+        assert layer.device == "cpu"
+    for name, array in {**model.parameters(), **model.gradients(), **model.buffers()}.items():
+        assert array is before[name]
 
 
 def test_to_drops_what_forward_kept() -> None:

@@ -6,6 +6,9 @@ asked for shows.
 
 from __future__ import annotations
 
+import gc
+import sys
+import weakref
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +21,7 @@ import foreign_arrays
 from convolt.cuda import Array, asarray, use_stream
 from cuda_device import needs_device, needs_stand_in
 from foreign_arrays import CapsuleArray, InterfaceArray, on_host
-from operator_calls import OPERATORS, X, arrays_of
+from operator_calls import OPERATORS, POOLED, X, arrays_of
 
 pytestmark = [needs_device, pytest.mark.usefixtures("numpy_on_the_cpu")]
 
@@ -107,6 +110,96 @@ def test_memory_is_not_given_back_before_its_last_use(streams: list[int]) -> Non
         others = [asarray(np.full_like(X, 99)) for _ in range(4)]
     np.testing.assert_array_equal(y.numpy(), convolt.reference.max_pool2d(X, 2))
     del others
+
+
+@needs_stand_in
+def test_memory_is_not_given_back_before_another_library_s_last_use(
+    streams: list[int], libraries: SimpleNamespace
+) -> None:
+    first, second = streams
+    x = CapsuleArray(asarray(X))
+    libraries.stream = second
+    with use_stream(first):
+        y = convolt.max_pool2d(x, 2)
+    z = convolt.avg_pool2d(y, 2)  # on the stream of the library, as its own kernels would be
+    del y
+    with use_stream(first):
+        others = [asarray(np.full(POOLED.shape, 99, np.float32)) for _ in range(4)]
+        convolt.cuda.synchronize()
+    expected = convolt.avg_pool2d(convolt.max_pool2d(X, 2), 2)
+    np.testing.assert_array_equal(on_host(z), expected)
+    del others
+
+
+class OwnStream:
+    """A stream that is destroyed with its object, as CuPy's are."""
+
+    def __init__(self) -> None:
+        self.ptr = convolt.cuda._load.module().host.create_stream()
+
+    def __del__(self) -> None:
+        convolt.cuda._load.module().host.destroy_stream(self.ptr)
+
+
+@needs_stand_in
+def test_a_stream_lives_as_long_as_what_was_computed_on_it() -> None:
+    stream = OwnStream()
+    alive = weakref.ref(stream)
+    with use_stream(stream):
+        y = convolt.max_pool2d(asarray(X), 2)
+    del stream
+    assert alive() is not None
+    np.testing.assert_array_equal(y.numpy(), convolt.max_pool2d(X, 2))
+    del y
+    assert alive() is None
+
+
+@needs_stand_in
+def test_a_stream_lives_as_long_as_what_was_taken_for_it() -> None:
+    stream, foreign = OwnStream(), CapsuleArray(asarray(X))
+    alive = weakref.ref(stream)
+    with use_stream(stream):
+        x = asarray(foreign)
+    del stream
+    assert alive() is not None
+    np.testing.assert_array_equal(x.numpy(), X)
+    del x
+    assert alive() is None
+
+
+@needs_stand_in
+def test_the_current_stream_of_a_library_lives_as_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = OwnStream()
+    current = [stream]
+    library = sys.modules["interface_library"]
+    cuda = SimpleNamespace(get_current_stream=lambda: current[0])
+    monkeypatch.setattr(library, "cuda", cuda, raising=False)
+    alive = weakref.ref(stream)
+    x = InterfaceArray(late(X, stream.ptr), stream=stream.ptr)
+    own = asarray(x)
+    y = convolt.max_pool2d(x, 2)
+    current[0] = SimpleNamespace(ptr=0)
+    del stream, x
+    assert alive() is not None
+    np.testing.assert_array_equal(on_host(y), convolt.max_pool2d(X, 2))
+    del y
+    assert alive() is not None
+    np.testing.assert_array_equal(own.numpy(), X)
+    del own
+    gc.collect()
+    assert alive() is None
+
+
+@needs_stand_in
+def test_a_stream_that_was_destroyed_before_its_arrays() -> None:
+    host = convolt.cuda._load.module().host
+    stream, before = host.create_stream(), host.live_objects()["bytes"]
+    with use_stream(stream):
+        x = asarray(X)
+        convolt.cuda.synchronize()
+    host.destroy_stream(stream)
+    del x
+    assert host.live_objects()["bytes"] == before
 
 
 @needs_stand_in

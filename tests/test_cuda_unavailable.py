@@ -44,8 +44,14 @@ def failing(text: str) -> Callable[[], int]:
     return device_count
 
 
-def module(count: Callable[[], int], *, stand_in: bool = False) -> SimpleNamespace:
-    return SimpleNamespace(device_count=count, is_host_stand_in=lambda: stand_in)
+def module(
+    count: Callable[[], int], *, stand_in: bool = False, problems: tuple[str, ...] = ("",) * 3
+) -> SimpleNamespace:
+    return SimpleNamespace(
+        device_count=count,
+        is_host_stand_in=lambda: stand_in,
+        device_problem=lambda number: problems[number],
+    )
 
 
 NOT_BUILT = ModuleNotFoundError("No module named 'convolt._cuda'", name="convolt._cuda")
@@ -61,6 +67,7 @@ REASONS = {
     "damaged": (ImportError("bad ELF"), "convolt._cuda could not be loaded: bad ELF"),
     "no driver": (module(failing("no driver")), "no driver"),
     "no device": (module(lambda: 0), "there is no CUDA device"),
+    "old device": (module(lambda: 1, problems=("cuda:0 is too old",)), "cuda:0 is too old"),
     "stand-in": (
         module(lambda: 2, stand_in=True),
         "convolt was built for the stand-in of a CUDA device on the host, which is for tests: "
@@ -126,6 +133,14 @@ def test_a_device_that_is_there(compiled: Callable[[Any], None]) -> None:
     assert _load.resolve("cuda:2", "f") == "cuda:2"
     with pytest.raises(RuntimeError, match=r"^f: device must be one of 3, got 'cuda:3'$"):
         _load.resolve("cuda:3", "f")
+
+
+def test_one_device_of_two_can_be_used(compiled: Callable[[Any], None]) -> None:
+    compiled(module(lambda: 2, problems=("cuda:0 is too old", "")))
+    assert convolt.cuda.is_available()
+    assert _load.resolve("cuda:1", "f") == "cuda:1"
+    with pytest.raises(RuntimeError, match=r"^f: device 'cuda' must be available: cuda:0 is too"):
+        _load.resolve("cuda", "f")
 
 
 def test_the_stand_in_is_no_device_and_a_device_no_stand_in(

@@ -9,7 +9,7 @@
 namespace convolt::cuda {
 namespace {
 
-thread_local Stream stream_of_thread = nullptr;
+thread_local KeptStream stream_of_thread;
 std::atomic<int64_t> block_limit{int64_t{1} << 20};
 
 // An event that lives as long as it is needed.
@@ -33,6 +33,13 @@ int attribute(cudaDeviceAttr which, int device) {
   return value;
 }
 
+// Those that there is code for, or code that the driver compiles for later ones, the oldest first.
+constexpr int kArchitectures[] = {__CUDA_ARCH_LIST__};
+
+std::string capability_text(int hundreds) {
+  return std::to_string(hundreds / 100) + '.' + std::to_string(hundreds / 10 % 10);
+}
+
 // Freed memory stays with the device's pool, so that the next step has it without asking the
 // system.
 void keep_freed_memory(int device) {
@@ -41,7 +48,7 @@ void keep_freed_memory(int device) {
   const std::lock_guard<std::mutex> lock(mutex);
   if (done.count(device) != 0) return;
   cudaMemPool_t pool = nullptr;
-  check(cudaDeviceGetDefaultMemPool(&pool, device), "cudaDeviceGetDefaultMemPool");
+  check(cudaDeviceGetMemPool(&pool, device), "cudaDeviceGetMemPool");
   uint64_t all = std::numeric_limits<uint64_t>::max();
   check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
         "cudaMemPoolSetAttribute");
@@ -86,6 +93,20 @@ DeviceProperties device_properties(int device) {
           properties.totalGlobalMem};
 }
 
+std::string device_problem(int device) {
+  const std::string name = "cuda:" + std::to_string(device);
+  const int capability = 100 * attribute(cudaDevAttrComputeCapabilityMajor, device) +
+                         10 * attribute(cudaDevAttrComputeCapabilityMinor, device);
+  if (capability < kArchitectures[0]) {
+    return name + " has compute capability " + capability_text(capability) +
+           ", and this build is for " + capability_text(kArchitectures[0]) + " and later";
+  }
+  if (attribute(cudaDevAttrMemoryPoolsSupported, device) == 0) {
+    return name + " has no memory pools, and with them no stream-ordered allocation";
+  }
+  return {};
+}
+
 int current_device() {
   int device = 0;
   check(cudaGetDevice(&device), "cudaGetDevice");
@@ -108,14 +129,17 @@ bool is_host_stand_in() {
 #endif
 }
 
-DeviceGuard::DeviceGuard(int device) : before_(current_device()) {
-  if (device != before_) check(cudaSetDevice(device), "cudaSetDevice");
+DeviceGuard::DeviceGuard(int device) : before_(current_device()), changes_(device != before_) {
+  if (changes_) check(cudaSetDevice(device), "cudaSetDevice");
 }
 
-DeviceGuard::~DeviceGuard() { check_in_destructor(cudaSetDevice(before_)); }
+// Only where it is another: to set a device is to make a context on it.
+DeviceGuard::~DeviceGuard() {
+  if (changes_) check_in_destructor(cudaSetDevice(before_));
+}
 
-Stream current_stream() { return stream_of_thread; }
-void set_current_stream(Stream stream) { stream_of_thread = stream; }
+const KeptStream& current_kept_stream() { return stream_of_thread; }
+void set_current_stream(KeptStream stream) { stream_of_thread = std::move(stream); }
 
 void make_wait(Stream waiting, Stream other) {
   if (waiting == other) return;
@@ -126,10 +150,10 @@ void make_wait(Stream waiting, Stream other) {
 
 void synchronize() { check(cudaStreamSynchronize(current_stream()), "cudaStreamSynchronize"); }
 
-Memory::Memory(std::size_t bytes) : device_(current_device()), stream_(current_stream()) {
+Memory::Memory(std::size_t bytes) : device_(current_device()), stream_(current_kept_stream()) {
   if (bytes == 0) return;
   keep_freed_memory(device_);
-  const cudaError_t status = cudaMallocAsync(&data_, bytes, stream_);
+  const cudaError_t status = cudaMallocAsync(&data_, bytes, stream_.handle);
   if (status == cudaErrorMemoryAllocation) {
     clear_error();
     throw OutOfDeviceMemory(bytes);
@@ -138,17 +162,22 @@ Memory::Memory(std::size_t bytes) : device_(current_device()), stream_(current_s
 }
 
 Memory::~Memory() {
-  if (data_ != nullptr) check_in_destructor(cudaFreeAsync(data_, stream_));
+  if (data_ == nullptr) return;
+  const cudaError_t status = cudaFreeAsync(data_, stream_.handle);
+  check_in_destructor(status);
+  if (status != cudaErrorInvalidResourceHandle) return;
+  // A stream that was given as a number has been destroyed: with it went the order.
+  check_in_destructor(cudaDeviceSynchronize());
+  check_in_destructor(cudaFree(data_));
 }
 
 void copy_to_device(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, current_stream()),
         "copy to the device");
-  // Pageable memory has been staged by now; from pinned memory the copy may only have begun.
-  cudaPointerAttributes attributes{};
-  check(cudaPointerGetAttributes(&attributes, from), "cudaPointerGetAttributes");
-  if (attributes.type != cudaMemoryTypeUnregistered) synchronize();
+  // Pageable memory "might" be staged before the call is back, says CUDA. It is not where the
+  // device reads memory of the host by itself.
+  synchronize();
 }
 
 void copy_to_host(void* to, const void* from, std::size_t bytes) {
@@ -186,7 +215,7 @@ MemoryUse memory_use() {
 
 void release_memory() {
   cudaMemPool_t pool = nullptr;
-  check(cudaDeviceGetDefaultMemPool(&pool, current_device()), "cudaDeviceGetDefaultMemPool");
+  check(cudaDeviceGetMemPool(&pool, current_device()), "cudaDeviceGetMemPool");
   check(cudaMemPoolTrimTo(pool, 0), "cudaMemPoolTrimTo");
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -41,6 +42,8 @@ struct DeviceProperties {
 // Throws Error with the reason where there is no driver or no device.
 int device_count();
 DeviceProperties device_properties(int device);
+// Why nothing can be computed there, such as for want of code for its architecture; else empty.
+std::string device_problem(int device);
 int current_device();
 int driver_version();   // of CUDA, such as 13000 for 13.0: what the driver supports
 int runtime_version();  // what this file was compiled with
@@ -56,11 +59,19 @@ class DeviceGuard {
 
  private:
   int before_;
+  bool changes_;
+};
+
+// A stream, and what keeps others from destroying it while something may still be enqueued on it.
+struct KeptStream {
+  Stream handle = nullptr;
+  std::shared_ptr<void> keeper;
 };
 
 // The stream of this thread's calls: the legacy default stream, null, at first.
-Stream current_stream();
-void set_current_stream(Stream stream);
+const KeptStream& current_kept_stream();
+void set_current_stream(KeptStream stream);
+inline Stream current_stream() { return current_kept_stream().handle; }
 
 // What comes on `waiting` from now on begins after all that is on `other` now. Does not wait.
 void make_wait(Stream waiting, Stream other);
@@ -77,7 +88,7 @@ class Memory {
   Memory(Memory&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)),
         device_(other.device_),
-        stream_(other.stream_) {}
+        stream_(std::move(other.stream_)) {}
   Memory& operator=(Memory&& other) noexcept {
     std::swap(data_, other.data_);
     std::swap(device_, other.device_);
@@ -87,12 +98,12 @@ class Memory {
 
   void* data() const { return data_; }
   int device() const { return device_; }
-  Stream stream() const { return stream_; }
+  Stream stream() const { return stream_.handle; }
 
  private:
   void* data_ = nullptr;
   int device_ = 0;
-  Stream stream_ = nullptr;
+  KeptStream stream_;
 };
 
 // The elements of a scratch array, for kernels on the current stream.
@@ -106,9 +117,8 @@ class Scratch {
   Memory memory_;
 };
 
-// `from` is memory of the host, which may change as soon as the call is back.
+// Both wait until the copy is there: memory of the host may change as soon as they are back.
 void copy_to_device(void* to, const void* from, std::size_t bytes);
-// Waits until the copy is there.
 void copy_to_host(void* to, const void* from, std::size_t bytes);
 void copy_on_device(void* to, const void* from, std::size_t bytes);
 void fill_with_zeros(void* to, std::size_t bytes);

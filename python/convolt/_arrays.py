@@ -126,6 +126,8 @@ def check_output(out: Any, function: str, **inputs: Any) -> None:
         raise TypeError(f"{function}: out must be a NumPy array, got {type(out).__name__}")
     if is_on_device(out) != any(map(is_on_device, inputs.values())):
         _refuse_mixture(out, "out", function)
+    if is_on_device(out) and (own := own_array(out)) is not out and not own.borrowed:
+        raise ValueError(f"{function}: out must be C-contiguous, got an array that is not")
     for name, array in inputs.items():
         if _share_memory(out, array):
             raise ValueError(f"{function}: out must not share memory with {name}")

@@ -114,6 +114,9 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrComputeCapabilityMinor:
       *value = 0;
       break;
+    case cudaDevAttrMemoryPoolsSupported:
+      *value = 1;
+      break;
   }
   return call.result(check_device(device));
 }

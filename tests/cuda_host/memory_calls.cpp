@@ -55,10 +55,10 @@ void copy_checked(const std::string& reading, const std::string& writing, const 
   }
 }
 
-void copy_to_device(void* to, const std::vector<char>& from) {
-  copy_checked({}, fault_of_writing(to, from.size()), [&] {
-    std::memcpy(to, from.data(), from.size());
-    mark_valued(to, from.size());
+void copy_to_device(void* to, const void* from, std::size_t bytes) {
+  copy_checked({}, fault_of_writing(to, bytes), [=] {
+    std::memcpy(to, from, bytes);
+    mark_valued(to, bytes);
   });
 }
 
@@ -125,11 +125,9 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     return call.result(cudaErrorInvalidValue);
   }
   if (!from_device) {
-    // Pageable memory, which may change as soon as the call is back.
-    const auto* const begin = static_cast<const char*>(from);
-    auto snapshot = std::make_shared<const std::vector<char>>(begin, begin + bytes);
+    // Memory of the host is read by the device itself, when the stream has come to the copy.
     return call.result_of_work(
-        enqueue(stream, [=](int /*device*/) { copy_to_device(to, *snapshot); }));
+        enqueue(stream, [=](int /*device*/) { copy_to_device(to, from, bytes); }));
   }
   if (to_device) {
     return call.result_of_work(
@@ -176,8 +174,8 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* attributes, const vo
   return call.result(cudaSuccess);
 }
 
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
-  const Call call("cudaDeviceGetDefaultMemPool");
+cudaError_t cudaDeviceGetMemPool(cudaMemPool_t* pool, int device) {
+  const Call call("cudaDeviceGetMemPool");
   if (call.fails()) return call.result(cudaErrorUnknown);
   if (device < 0 || device >= count_devices()) return call.result(cudaErrorInvalidDevice);
   // Never looked into: any address does.

@@ -52,7 +52,8 @@ DeviceArray::DeviceArray(ElementType type, Shape shape)
     : type_(type),
       shape_(std::move(shape)),
       size_(element_count("empty", shape_)),
-      writeable_(true) {
+      writeable_(true),
+      borrowed_(false) {
   auto memory = std::make_unique<Memory>(static_cast<std::size_t>(nbytes()));
   device_ = memory->device();
   stream_ = memory->stream();
@@ -68,6 +69,7 @@ DeviceArray::DeviceArray(Owner owner, void* data, ElementType type, Shape shape,
       device_(device),
       stream_(stream),
       writeable_(writeable),
+      borrowed_(true),
       owner_(std::move(owner)),
       data_(data) {}
 

@@ -75,6 +75,7 @@ class DeviceArray {
   int device() const { return device_; }
   Stream stream() const { return stream_; }
   bool writeable() const { return writeable_; }
+  bool borrowed() const { return borrowed_; }  // memory of somebody else
 
   const void* data() const { return data_; }
   void* mutable_data() { return data_; }
@@ -89,7 +90,7 @@ class DeviceArray {
   int64_t size_;
   int device_;
   Stream stream_;
-  bool writeable_;
+  bool writeable_, borrowed_;
   Owner owner_;
   void* data_;
 };

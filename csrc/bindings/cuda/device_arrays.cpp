@@ -46,7 +46,6 @@ py::array plain(const py::array& array, ElementType type) {
   });
 }
 
-// The copy has the host's elements when it is back, for pageable memory may change then.
 void upload(const py::array& host, Array& array) {
   const py::array source = plain(host, array.type());
   if (!source) throw py::error_already_set();
@@ -152,6 +151,7 @@ void register_device_arrays(py::module_& m) {
           "pointer",
           [](const Array& self) { return reinterpret_cast<std::uintptr_t>(self.data()); })
       .def_property_readonly("writeable", &Array::writeable)
+      .def_property_readonly("borrowed", &Array::borrowed)
       .def("reshape", &Array::reshape, arg("shape"))
       .def("rows", &Array::rows, arg("start"), arg("stop"))
       .def("to_host", &to_host, arg("out") = py::none());

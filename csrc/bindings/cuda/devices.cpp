@@ -48,10 +48,16 @@ std::pair<std::size_t, std::size_t> memory_use(const std::optional<int>& device)
   return {use.free, use.total};
 }
 
-std::uintptr_t set_stream(std::uintptr_t stream) {
-  const std::uintptr_t before = stream_number(cuda::current_stream());
-  cuda::set_current_stream(stream_of(stream));
-  return before;
+// Returns what it takes to have the stream back that was the current one.
+py::tuple set_stream(std::uintptr_t stream, const py::object& keeper) {
+  const cuda::KeptStream& before = cuda::current_kept_stream();
+  auto* const held = static_cast<PyObject*>(before.keeper.get());
+  py::tuple result =
+      py::make_tuple(stream_number(before.handle),
+                     held == nullptr ? py::none() : py::reinterpret_borrow<py::object>(held));
+  cuda::set_current_stream(
+      {stream_of(stream), keeper.is_none() ? nullptr : cuda::owner_of(keeper)});
+  return result;
 }
 
 void set_kernels(const std::string& name) {
@@ -91,6 +97,7 @@ double fma_chains(const std::string& dtype, int64_t iterations) {
 void register_devices(py::module_& m) {
   using py::arg;
   m.def("device_count", [] { return without_gil([] { return cuda::device_count(); }); });
+  m.def("device_problem", &cuda::device_problem, arg("device"));
   m.def("device_properties", &device_properties, arg("device"));
   m.def("current_device", &cuda::current_device);
   m.def("versions", &versions);
@@ -101,7 +108,7 @@ void register_devices(py::module_& m) {
       arg("device") = py::none());
   m.def("is_host_stand_in", &cuda::is_host_stand_in);
   m.def("current_stream", [] { return stream_number(cuda::current_stream()); });
-  m.def("set_stream", &set_stream, arg("stream"));
+  m.def("set_stream", &set_stream, arg("stream"), arg("keeper") = py::none());
   m.def(
       "make_wait",
       [](std::uintptr_t waiting, std::uintptr_t other) {

@@ -30,21 +30,35 @@ dlpack::DataType dlpack_type(ElementType type) {
 
 // --- ours out ---
 
-// What a capsule holds: the array, and the numbers that its tensor points to.
+// What a capsule holds: the array, the numbers that its tensor points to, and the stream on which
+// it is used, if there is one.
 template <typename M>
 struct Exported {
   DeviceArray array;
   Shape shape, strides;
+  std::optional<Stream> consumer;
   M managed;
 };
 
+// The memory is given back on the array's own stream, after what the consumer has enqueued.
 template <typename M>
-py::object export_capsule(const DeviceArray& array) {
+void end_export(Exported<M>* exported) noexcept {
+  const std::unique_ptr<Exported<M>> ended(exported);
+  if (!ended->consumer) return;
+  try {
+    const DeviceGuard guard(ended->array.device());
+    make_wait(ended->array.stream(), *ended->consumer);
+  } catch (const Error&) {  // the consumer's stream is gone, or the driver
+  }
+}
+
+template <typename M>
+py::object export_capsule(const DeviceArray& array, const std::optional<Stream>& consumer) {
   auto exported = std::make_unique<Exported<M>>(
-      Exported<M>{array, array.extents(), contiguous_strides(array.extents()), M{}});
+      Exported<M>{array, array.extents(), contiguous_strides(array.extents()), consumer, M{}});
   M& managed = exported->managed;
   managed.context = exported.get();
-  managed.deleter = [](M* self) { delete static_cast<Exported<M>*>(self->context); };
+  managed.deleter = [](M* self) { end_export(static_cast<Exported<M>*>(self->context)); };
   managed.tensor = {exported->array.mutable_data(),
                     {dlpack::kCuda, array.device()},
                     static_cast<int32_t>(array.ndim()),
@@ -67,9 +81,10 @@ py::object export_capsule(const DeviceArray& array) {
   return py::reinterpret_steal<py::object>(capsule);
 }
 
-// What the consumer enqueues on its stream from now on comes after what fills the array.
-void let_wait(const DeviceArray& array, const std::optional<int64_t>& stream) {
-  if (stream == -1) return;
+// What the consumer enqueues on its stream from now on comes after what fills the array. Returns
+// that stream.
+std::optional<Stream> let_wait(const DeviceArray& array, const std::optional<int64_t>& stream) {
+  if (stream == -1) return std::nullopt;
   if (stream && *stream < 1) {
     throw py::value_error("__dlpack__: stream must be None, -1 or a stream, got " +
                           std::to_string(*stream));
@@ -77,6 +92,7 @@ void let_wait(const DeviceArray& array, const std::optional<int64_t>& stream) {
   const Stream consumer = stream ? stream_of(static_cast<std::uintptr_t>(*stream)) : nullptr;
   const DeviceGuard guard(array.device());
   make_wait(consumer, array.stream());
+  return consumer;
 }
 
 py::object to_dlpack(const DeviceArray& array, const std::optional<int64_t>& stream,
@@ -91,8 +107,9 @@ py::object to_dlpack(const DeviceArray& array, const std::optional<int64_t>& str
   if (!versioned && !exported.writeable()) {
     throw_buffer_error("__dlpack__: a read-only array needs a consumer of DLPack 1.0");
   }
-  let_wait(exported, stream);
-  return versioned ? export_capsule<ManagedVersioned>(exported) : export_capsule<Managed>(exported);
+  const std::optional<Stream> consumer = let_wait(exported, stream);
+  return versioned ? export_capsule<ManagedVersioned>(exported, consumer)
+                   : export_capsule<Managed>(exported, consumer);
 }
 
 // --- theirs in ---
@@ -134,7 +151,8 @@ DeviceArray take(const py::object& capsule) {
   if (managed == nullptr || PyCapsule_SetName(capsule.ptr(), dlpack::used_name<M>) != 0) {
     throw py::error_already_set();
   }
-  Owner owner(managed, [](void* held) {
+  // The array is one of the current stream, which it needs as long as it lives.
+  Owner owner(managed, [keeper = current_kept_stream().keeper](void* held) {
     M* const done = static_cast<M*>(held);
     if (done->deleter != nullptr) done->deleter(done);
   });

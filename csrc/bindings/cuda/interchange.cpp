@@ -115,14 +115,17 @@ py::dict cuda_array_interface(const Array& array) {
 
 Array view(std::uintptr_t pointer, const Shape& shape, const std::optional<Shape>& strides,
            const py::object& dtype, const py::object& owner,
-           const std::optional<std::uintptr_t>& stream, bool writeable) {
+           const std::optional<std::uintptr_t>& stream, bool writeable,
+           const std::optional<int>& device_of_none) {
   const std::string function = "view";
   const cuda::ElementType type =
       cuda::element_type_of(function, "dtype", py::dtype::from_args(dtype));
   const int64_t count = cuda::element_count(function, shape);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): the interface has a number.
   void* const data = reinterpret_cast<void*>(pointer);
-  const int device = count == 0 ? cuda::current_device() : cuda::device_of(data);
+  const int device = count > 0        ? cuda::device_of(data)
+                     : device_of_none ? *device_of_none
+                                      : cuda::current_device();
   Array array(cuda::owner_of(owner), data, type, shape, device,
               stream ? cuda::stream_of(*stream) : cuda::current_stream(), writeable);
   if (pointer % static_cast<std::uintptr_t>(array.itemsize()) != 0) {
@@ -140,7 +143,7 @@ void register_interchange(py::module_& m, py::class_<Array>& array) {
   using py::arg;
   array.def_property_readonly("__cuda_array_interface__", &cuda_array_interface);
   m.def("view", &view, arg("pointer"), arg("shape"), arg("strides"), arg("dtype"), arg("owner"),
-        arg("stream"), arg("writeable") = true);
+        arg("stream"), arg("writeable") = true, arg("device_of_none") = py::none());
   register_dlpack(m, array);
 }
 

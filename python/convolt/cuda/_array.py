@@ -117,7 +117,7 @@ class Array(NDArrayOperatorsMixin):
         return f"convolt.cuda.Array(shape={self.shape}, dtype={self.dtype}, device={self.device!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return asarray, (self.numpy(),)
+        return _restored, (self.numpy(), self.device)
 
     # --- copies and views -------------------------------------------------------------------------
 
@@ -193,6 +193,11 @@ class Array(NDArrayOperatorsMixin):
         """Tell whether there are bytes that belong to both."""
         first, second = self._data.pointer, other._data.pointer
         return bool(first < second + other.nbytes and second < first + self.nbytes)
+
+    @property
+    def borrowed(self) -> bool:
+        """Whether the memory is that of another library's array, and no copy of it."""
+        return bool(self._data.borrowed)
 
     def writable(self) -> Any:
         """Return what `_cuda` writes into; a ValueError for a read-only array."""
@@ -298,6 +303,11 @@ def asarray(x: Any, dtype: Any = None, *, device: str | None = None) -> Array:
     host = host.astype(host.dtype.newbyteorder("="), copy=False)
     _check_dtype(host.dtype, function)
     return Array(module().from_host(host, index_of(name or "cuda:0")))
+
+
+def _restored(host: NDArray[Any], device: str) -> Array:
+    """Return a pickled array to the device that it was on."""
+    return asarray(host, device=device)
 
 
 def asnumpy(x: Any) -> NDArray[Any]:

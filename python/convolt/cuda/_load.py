@@ -32,10 +32,17 @@ def unavailable_reason() -> str | None:
             f"{VARIABLE}={STAND_IN} selects it"
         )
     try:
-        devices: int = _compiled().device_count()
+        problems = [_problem(number) for number in range(_compiled().device_count())]
     except RuntimeError as error:
         return str(error)
-    return None if devices else "there is no CUDA device"
+    if not problems:
+        return "there is no CUDA device"
+    return None if None in problems else problems[0]
+
+
+def _problem(number: int) -> str | None:
+    """Return why a device that is there cannot be used; ``None`` for one that can."""
+    return _compiled().device_problem(number) or None
 
 
 def module() -> Any:
@@ -64,6 +71,8 @@ def resolve(device: Any, function: str) -> str:
         raise RuntimeError(
             f"{function}: device must be one of {module().device_count()}, got {device!r}"
         )
+    if (problem := _problem(int(index))) is not None:
+        raise RuntimeError(f"{function}: device {device!r} must be available: {problem}")
     return f"cuda:{int(index)}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from convolt._padding import is_int
 from convolt.cuda._load import index_of, module, resolve
@@ -20,6 +20,13 @@ class _Thread(threading.local):
 
 
 _thread = _Thread()
+
+
+class Stream(NamedTuple):
+    """A ``cudaStream_t``, and the object that keeps it from being destroyed, where one is known."""
+
+    handle: int
+    keeper: Any = None
 
 
 def stream_handle(stream: Any) -> int:
@@ -55,20 +62,21 @@ def use_stream(stream: Any) -> Iterator[None]:
     Parameters
     ----------
     stream
-        A ``cudaStream_t`` as an int, or an object with `cuda_stream` (PyTorch), `ptr` (CuPy) or
-        ``__cuda_stream__``.
+        An object with `cuda_stream` (PyTorch), `ptr` (CuPy) or ``__cuda_stream__``, which the
+        arrays made on it keep alive, or a ``cudaStream_t`` as an int, which has to live longer than
+        they do.
     """
-    handle, before = stream_handle(stream), _thread.chosen
+    chosen, before = Stream(stream_handle(stream), stream), _thread.chosen
     _thread.chosen = True
     try:
-        with _current(handle):
+        with _current(chosen):
             yield
     finally:
         _thread.chosen = before
 
 
 @contextmanager
-def callers_stream(stream: int | None) -> Iterator[None]:
+def callers_stream(stream: Stream | None) -> Iterator[None]:
     """Enqueue on the stream of an operand, unless the user has chosen one or there is none."""
     if stream is None or _thread.chosen:
         yield
@@ -78,13 +86,13 @@ def callers_stream(stream: int | None) -> Iterator[None]:
 
 
 @contextmanager
-def _current(stream: int) -> Iterator[None]:
+def _current(stream: Stream) -> Iterator[None]:
     cuda = module()
-    before = cuda.set_stream(stream)
+    before = cuda.set_stream(*stream)
     try:
         yield
     finally:
-        cuda.set_stream(before)
+        cuda.set_stream(*before)
 
 
 def synchronize(device: str = "cuda") -> None:

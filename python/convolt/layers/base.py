@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -142,18 +142,28 @@ class Layer:
             For what names no device.
         RuntimeError
             With the reason, where the device cannot be used.
+        MemoryError
+            If the device has no room; then everything is where it was.
         """
-        self._move(resolve_device(device, "to"))
+        name = resolve_device(device, "to")
+        for layer, arrays in list(self._copies(name)):
+            layer._move(name, arrays)
         return self
 
-    def _move(self, device: str) -> None:
+    def _copies(self, device: str) -> Iterator[tuple[Layer, dict[str, Array]]]:
+        """Yield the layers inside and then this one, each with what its arrays are on a device."""
+        for child in self.children().values():
+            yield from child._copies(device)
+        arrays = {
+            name: placed(value, device) for name, value in self.__dict__.items() if is_array(value)
+        }
+        yield self, arrays
+
+    def _move(self, device: str, arrays: dict[str, Array]) -> None:
         self._saved = self._prepared = None
         self.device = device
-        for name, value in self.__dict__.items():
-            if is_array(value):
-                setattr(self, name, placed(value, device))
-        for child in self.children().values():
-            child._move(device)
+        for name, array in arrays.items():
+            setattr(self, name, array)
 
     # --- shapes -----------------------------------------------------------------------------------
 

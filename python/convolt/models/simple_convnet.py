@@ -125,8 +125,8 @@ class SimpleConvNet(Sequential):
         self.params = self._in_the_books_names(self.parameters())
         self._loss = SoftmaxCrossEntropy()
 
-    def _move(self, device: str) -> None:
-        super()._move(device)
+    def _move(self, device: str, arrays: dict[str, Array]) -> None:
+        super()._move(device, arrays)
         self.params = self._in_the_books_names(self.parameters())
 
     def predict(self, x: Array, batch_size: int | None = None) -> Array:

@@ -83,17 +83,16 @@ void freed_before_it_begins() {
   static_cast<void>(cudaStreamSynchronize(stream.get()) == cudaSuccess);
 }
 
-void copy_from_pageable_memory() {
+// What nobody has waited for is copied as it is later on.
+void copy_from_the_host() {
   const Stream stream;
   const Array<float> x(kThreads);
-  {
-    std::vector<float> values(kThreads, 3.0F);
-    succeed(
-        cudaMemcpyAsync(x.data(), values.data(), x.bytes(), cudaMemcpyHostToDevice, stream.get()));
-    values.assign(kThreads, 4.0F);
-  }
+  std::vector<float> values(kThreads, 3.0F);
+  succeed(
+      cudaMemcpyAsync(x.data(), values.data(), x.bytes(), cudaMemcpyHostToDevice, stream.get()));
+  values.assign(kThreads, 4.0F);
   succeed(cudaStreamSynchronize(stream.get()));
-  require(x.values() == std::vector<float>(kThreads, 3.0F), "the values");
+  require(x.values() == std::vector<float>(kThreads, 4.0F), "the values");
 }
 
 void events_measure() {
@@ -126,7 +125,7 @@ std::vector<Case> stream_cases() {
       {"memory of a stream too early", memory_of_stream_too_early, "has not yet come to"},
       {"memory freed too early", freed_too_early, "that has been freed"},
       {"memory freed before it begins", freed_before_it_begins, "cudaFreeAsync: too early"},
-      {"a copy of pageable memory", copy_from_pageable_memory, nullptr},
+      {"a copy from the host", copy_from_the_host, nullptr},
       {"events measure", events_measure, nullptr},
   };
 }

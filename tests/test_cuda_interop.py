@@ -223,14 +223,20 @@ class Located(InterfaceArray):
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"typestr": ">f4"}, "an array must be in native byte order, got >f4"),
-        ({"mask": object()}, "an array must be plain, got one with a mask"),
+        ({"typestr": ">f4"}, "must be in native byte order, got >f4"),
+        ({"typestr": "<f2"}, "must be float32, float64, int64 or uint8, got float16"),
+        ({"mask": object()}, "must be a plain array, got one with a mask"),
     ],
 )
 def test_what_the_interface_may_say_besides(entry: dict[str, Any], message: str) -> None:
     interface = {**asarray(X).__cuda_array_interface__, **entry}
-    with pytest.raises(TypeError, match=f"^convolt.cuda: {message}$"):
-        convolt.max_pool2d(SimpleNamespace(__cuda_array_interface__=interface), 2)
+    foreign = SimpleNamespace(__cuda_array_interface__=interface)
+    with pytest.raises(TypeError, match=f"^max_pool2d: x {message}$"):
+        convolt.max_pool2d(foreign, 2)
+    with pytest.raises(TypeError, match=f"^avg_pool2d: out {message}$"):
+        convolt.avg_pool2d(asarray(X), 2, out=foreign)
+    with pytest.raises(TypeError, match=f"^convolt.cuda: an array {message}$"):
+        asarray(foreign)
 
 
 MIXTURES: dict[str, tuple[Callable[..., Any], list[str]]] = {

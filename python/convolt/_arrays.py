@@ -23,11 +23,11 @@ def is_on_device(value: Any) -> bool:
     return describe is not None and describe()[0] in _CUDA_DEVICES
 
 
-def own_array(value: Any) -> Any:
+def own_array(value: Any, name: str, function: str) -> Any:
     """Return a `convolt.cuda.Array` over what is on a CUDA device."""
     from convolt.cuda._array import as_own
 
-    return as_own(value)
+    return as_own(value, f"{function}: {name}")
 
 
 def _as_array(value: Any, name: str, function: str) -> NDArray[Any]:
@@ -39,7 +39,7 @@ def _as_array(value: Any, name: str, function: str) -> NDArray[Any]:
     if isinstance(value, np.ndarray):
         return np.asarray(value)
     if is_on_device(value):
-        own: NDArray[Any] = own_array(value)
+        own: NDArray[Any] = own_array(value, name, function)
         return own
     raise TypeError(f"{function}: {name} must be a NumPy array, got {type(value).__name__}")
 
@@ -126,14 +126,22 @@ def check_output(out: Any, function: str, **inputs: Any) -> None:
         raise TypeError(f"{function}: out must be a NumPy array, got {type(out).__name__}")
     if is_on_device(out) != any(map(is_on_device, inputs.values())):
         _refuse_mixture(out, "out", function)
-    if is_on_device(out) and (own := own_array(out)) is not out and not own.borrowed:
+    if is_on_device(out) and not _is_itself(own_array(out, "out", function), out):
         raise ValueError(f"{function}: out must be C-contiguous, got an array that is not")
     for name, array in inputs.items():
-        if _share_memory(out, array):
+        if _share_memory(out, array, name, function):
             raise ValueError(f"{function}: out must not share memory with {name}")
 
 
-def _share_memory(out: Any, array: Any) -> bool:
+def _is_itself(own: Any, array: Any) -> bool:
+    """Tell whether what was taken of another library's array is its memory and no copy."""
+    return own is array or bool(own.borrowed)
+
+
+def _share_memory(out: Any, array: Any, name: str, function: str) -> bool:
     if isinstance(out, np.ndarray):
         return isinstance(array, np.ndarray) and np.shares_memory(out, array)
-    return is_on_device(array) and bool(own_array(out).overlaps(own_array(array)))
+    if not is_on_device(array):
+        return False
+    own = own_array(out, "out", function)
+    return bool(own.overlaps(own_array(array, name, function)))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convolt._arrays import is_on_device
 from convolt.cuda import _ufuncs
-from convolt.cuda._foreign import Kind, take
+from convolt.cuda._foreign import DTYPES, Kind, take
 from convolt.cuda._load import index_of, module, resolve
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Array(NDArrayOperatorsMixin):
             _check_like(target, value)
             module().copy_from_host(target, value)
         else:
-            source = as_own(value)
+            source = as_own(value, "convolt.cuda.Array: what is assigned")
             _check_like(target, source)
             module().copy_from(target, source._data)
 
@@ -335,23 +335,19 @@ def zeros_like(x: Array) -> Array:
     return zeros(x.shape, x.dtype, device=x.device)
 
 
-def as_own(value: Any) -> Array:
+def as_own(value: Any, subject: str = "convolt.cuda: an array") -> Array:
     """Return an `Array` over what is on a device, which keeps in mind where it came from."""
     if isinstance(value, Array):
         return value
     if not is_on_device(value):
         raise TypeError(
-            "convolt.cuda.Array: an array must be NumPy's or on a CUDA device, got "
-            f"{type(value).__name__}"
+            f"{subject} must be NumPy's or on a CUDA device, got {type(value).__name__}"
         )
-    return Array(*take(value))
-
-
-_DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.uint8)))
+    return Array(*take(value, subject))
 
 
 def _check_dtype(dtype: np.dtype[Any], function: str) -> None:
-    if dtype not in _DTYPES:
+    if dtype not in DTYPES:
         raise TypeError(
             f"{function}: dtype must be float32 or float64, or int64 or uint8 for indices, "
             f"got {dtype}"

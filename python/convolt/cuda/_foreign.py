@@ -19,8 +19,13 @@ class Kind(NamedTuple):
     stream: Stream | None
 
 
-def take(value: Any) -> tuple[Any, Kind]:
+DTYPES = tuple(map(np.dtype, (np.float32, np.float64, np.int64, np.uint8)))
+
+
+def take(value: Any, subject: str = "convolt.cuda: an array") -> tuple[Any, Kind]:
     """Return a `_cuda.DeviceArray` over the memory of `value`, and what is to be remembered.
+
+    An error begins with `subject`.
 
     ``__cuda_array_interface__`` comes first because it tells the stream of CuPy's arrays; that of
     PyTorch's is known from its module. With DLPack the producer makes the current stream wait.
@@ -35,16 +40,18 @@ def take(value: Any) -> tuple[Any, Kind]:
         if interface is None:
             array = module().from_dlpack(value)
         else:
-            array = _view(value, interface, stream)
+            array = _view(value, interface, stream, subject)
     return array, Kind(getattr(library, "from_dlpack", None), stream)
 
 
-def _view(value: Any, interface: dict[str, Any], stream: Stream | None) -> Any:
+def _view(value: Any, interface: dict[str, Any], stream: Stream | None, subject: str) -> Any:
     dtype = np.dtype(interface["typestr"])
     if not dtype.isnative:
-        raise TypeError(f"convolt.cuda: an array must be in native byte order, got {dtype}")
+        raise TypeError(f"{subject} must be in native byte order, got {dtype}")
+    if dtype not in DTYPES:
+        raise TypeError(f"{subject} must be float32, float64, int64 or uint8, got {dtype}")
     if interface.get("mask") is not None:
-        raise TypeError("convolt.cuda: an array must be plain, got one with a mask")
+        raise TypeError(f"{subject} must be a plain array, got one with a mask")
     pointer, is_read_only = interface["data"]
     describe = getattr(value, "__dlpack_device__", None)
     return module().view(

@@ -48,7 +48,8 @@ void end_export(Exported<M>* exported) noexcept {
   try {
     const DeviceGuard guard(ended->array.device());
     make_wait(ended->array.stream(), *ended->consumer);
-  } catch (const Error&) {  // the consumer's stream is gone, or the driver
+  } catch (const Error&) {  // the stream is gone, or the driver: nobody to wait for
+    ended->consumer.reset();
   }
 }
 

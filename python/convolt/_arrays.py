@@ -126,22 +126,22 @@ def check_output(out: Any, function: str, **inputs: Any) -> None:
         raise TypeError(f"{function}: out must be a NumPy array, got {type(out).__name__}")
     if is_on_device(out) != any(map(is_on_device, inputs.values())):
         _refuse_mixture(out, "out", function)
-    if is_on_device(out) and not _is_itself(own_array(out, "out", function), out):
-        raise ValueError(f"{function}: out must be C-contiguous, got an array that is not")
+    if type(out) is not np.ndarray:
+        out = _own_output(out, function)
     for name, array in inputs.items():
         if _share_memory(out, array, name, function):
             raise ValueError(f"{function}: out must not share memory with {name}")
 
 
-def _is_itself(own: Any, array: Any) -> bool:
-    """Tell whether what was taken of another library's array is its memory and no copy."""
-    return own is array or bool(own.borrowed)
+def _own_output(out: Any, function: str) -> Any:
+    """Return an array over the memory of `out`, which is on a device and not to be copied."""
+    own = own_array(out, "out", function)
+    if own is not out and not own.borrowed:
+        raise ValueError(f"{function}: out must be C-contiguous, got an array that is not")
+    return own
 
 
 def _share_memory(out: Any, array: Any, name: str, function: str) -> bool:
     if isinstance(out, np.ndarray):
         return isinstance(array, np.ndarray) and np.shares_memory(out, array)
-    if not is_on_device(array):
-        return False
-    own = own_array(out, "out", function)
-    return bool(own.overlaps(own_array(array, name, function)))
+    return is_on_device(array) and bool(out.overlaps(own_array(array, name, function)))

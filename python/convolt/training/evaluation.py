@@ -89,10 +89,16 @@ def evaluate(
     with evaluation_mode(model):
         for start in range(0, len(images), batch_size):
             batch = slice(start, start + batch_size)
-            scores = on_host(model(placed(images[batch], model.device)))
+            scores = scores_of(model, images[batch])
             total += float(loss.forward(scores, labels[batch])) * len(scores)
             right += count_right(scores, labels[batch])
     return Evaluation(total / len(images), right / len(images))
+
+
+def scores_of(model: Layer, x: Array) -> Array:
+    """Return the scores for images of the host, on the host, wherever the model is."""
+    scores: Array = on_host(model(placed(x, model.device)))
+    return scores
 
 
 def count_right(scores: Array, labels: Array) -> int:

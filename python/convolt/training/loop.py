@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from convolt._engine import on_host, placed
+from convolt._engine import placed
 from convolt.data import Augmentation, Dataset
 from convolt.layers import Layer, SoftmaxCrossEntropy
 from convolt.optim import Optimizer, Schedule
@@ -23,6 +23,7 @@ from convolt.training.evaluation import (
     count_right,
     evaluate,
     evaluation_mode,
+    scores_of,
 )
 from convolt.training.history import EarlyStopping, History
 from convolt.training.progress import Advance, Reporter
@@ -217,7 +218,7 @@ def _train(training: Training, plan: _Plan, batches: int, advance: Advance) -> t
             x = plan.augment(x, rng)
         if plan.schedule is not None:
             optimizer.lr = plan.schedule(epoch + i / batches)
-        scores = on_host(model(placed(x, model.device)))
+        scores = scores_of(model, x)
         value = float(plan.loss.forward(scores, t))
         _check_finite(value, f"in batch {i + 1} of epoch {epoch + 1}, lr = {optimizer.lr:.3g}")
         total += value * len(x)

@@ -15,6 +15,7 @@ from convolt import functional, reference
 from convolt._engine import on_host, placed, wait_for
 from convolt.layers import Layer, SoftmaxCrossEntropy
 from convolt.optim import Optimizer
+from convolt.training.evaluation import scores_of
 
 Array = NDArray[Any]
 
@@ -96,7 +97,7 @@ def benchmark_step(
 
 def _gradients(model: Layer, x: Array, t: Array) -> dict[str, Array]:
     loss = SoftmaxCrossEntropy()
-    loss.forward(on_host(model(placed(x, model.device))), t)
+    loss.forward(scores_of(model, x), t)
     model.backward(placed(loss.backward(), model.device))
     return model.gradients()
 

@@ -71,11 +71,13 @@ def test_gradients(way: Any, case: Conv2dCase, seed: int) -> None:
         assert_same(gradient.numpy(), getattr(expected, name))
 
 
-# Sums over pixels in several parts, and tiles of which there are several in each direction.
+# Sums over pixels in several parts, and tiles of which there are several in each direction. What
+# looks like a product of matrices, and is none.
 LONG = {
     "many pixels": make_case((3, 3, 21, 22), (5, 3, 3, 3), padding=((1, 1), (1, 1))),
     "in groups": make_case((2, 4, 25, 23), (6, 2, 2, 3), groups=2),
     "many channels": make_case((1, 40, 6, 7), (150, 40, 1, 1)),
+    "one tap, padded behind": make_case((2, 4, 5, 6), (3, 4, 1, 1), padding=((0, 1), (0, 2))),
     "many taps": make_case((2, 30, 9, 9), (9, 30, 3, 3), stride=(2, 2)),
 }
 
